@@ -1,0 +1,131 @@
+import { FormatRegistry, type Static, type TSchema, Type } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+
+const isHttpUrl = (text: string) => {
+  const url = URL.parse(text)
+  return url !== null && (url.protocol === 'https:' || url.protocol === 'http:')
+}
+FormatRegistry.Set('http-url', isHttpUrl)
+FormatRegistry.Set('postgres-url', (text) => /^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ''))
+
+const HttpUrl = (options: object) =>
+  Type.String({ format: 'http-url', errorMessage: 'must be an http(s) URL', ...options })
+
+/** The environment as this server reads it. Every variable stands here, and in `.env.example`. */
+const Environment = Type.Object({
+  NODE_ENV: Type.Union([Type.Literal('development'), Type.Literal('test'), Type.Literal('production')], {
+    default: 'development',
+    errorMessage: 'must be development, test or production',
+  }),
+  HOST: Type.String({ default: '0.0.0.0', minLength: 1 }),
+  PORT: Type.Integer({ default: 3000, minimum: 0, maximum: 65_535 }),
+  LOG_LEVEL: Type.Union(
+    ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => Type.Literal(level)),
+    { default: 'info', errorMessage: 'must be fatal, error, warn, info, debug, trace or silent' },
+  ),
+  PUBLIC_URL: Type.Optional(HttpUrl({})),
+  DATABASE_URL: Type.Optional(
+    Type.String({ format: 'postgres-url', errorMessage: 'must be a postgres:// URL' }),
+  ),
+  VAPI_WEBHOOK_TOKEN: Type.Optional(Type.String()),
+  VAPI_CREDENTIAL_ID: Type.Optional(Type.String()),
+  VAPI_API_KEY: Type.Optional(Type.String()),
+  VAPI_BASE_URL: HttpUrl({ default: 'https://api.vapi.ai' }),
+  GHL_BASE_URL: HttpUrl({ default: 'https://services.leadconnectorhq.com' }),
+  CLIENT_CACHE_TTL_MS: Type.Integer({ default: 300_000, minimum: 1_000, maximum: 86_400_000 }),
+  CLIENT_CACHE_MAX: Type.Integer({ default: 10_000, minimum: 1, maximum: 10_000_000 }),
+})
+type Environment = Static<typeof Environment>
+
+export interface Config {
+  readonly env: 'development' | 'test' | 'production'
+  readonly host: string
+  readonly port: number
+  readonly logLevel: string
+  /** Under which VAPI and people reach this server; without a slash at the end. */
+  readonly publicUrl: string
+  /** Undefined: an embedded PostgreSQL under `dataDirectory` is started. */
+  readonly databaseUrl: string | undefined
+  readonly dataDirectory: string
+  readonly vapi: {
+    /** Any of these opens the webhook; empty: authentication is off. */
+    readonly webhookTokens: readonly string[]
+    /** The VAPI credential that makes VAPI send one of `webhookTokens`; stands in the assistant instead of a secret. */
+    readonly credentialId: string | undefined
+    readonly apiKey: string | undefined
+    readonly baseUrl: string
+  }
+  readonly ghl: { readonly baseUrl: string }
+  readonly clientCache: { readonly ttlMs: number; readonly max: number }
+}
+
+/** The environment is not usable. The message lists every variable at fault, a line each; values are not repeated. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(`The configuration is not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
+    this.problems = problems
+  }
+}
+
+/**
+ * Reads the configuration from environment variables. An empty variable counts as absent.
+ * @throws ConfigError naming every variable that is at fault.
+ */
+export function loadConfig(env: Record<string, string | undefined> = process.env): Config {
+  const given: Record<string, string> = {}
+  for (const name of Object.keys(Environment.properties)) {
+    const value = env[name]?.trim()
+    if (value) given[name] = value
+  }
+  const read = Value.Default(Environment, Value.Convert(Environment, given)) as Environment
+  const problems = new Map<string, string>()
+  for (const error of Value.Errors(Environment, read)) {
+    const name = error.path.split('/')[1] ?? ''
+    if (!problems.has(name)) problems.set(name, describe(error.schema, error.message))
+  }
+
+  const webhookTokens = list(read.VAPI_WEBHOOK_TOKEN)
+  if (read.NODE_ENV === 'production') {
+    if (!read.DATABASE_URL) problems.set('DATABASE_URL', 'is required with NODE_ENV=production')
+    if (webhookTokens.length === 0) problems.set('VAPI_WEBHOOK_TOKEN', 'is required with NODE_ENV=production')
+  }
+  if (problems.size > 0) throw new ConfigError([...problems].map(([name, message]) => `${name} ${message}`))
+
+  return deepFreeze({
+    env: read.NODE_ENV,
+    host: read.HOST,
+    port: read.PORT,
+    logLevel: read.LOG_LEVEL as string,
+    publicUrl: (read.PUBLIC_URL ?? `http://localhost:${read.PORT}`).replace(/\/+$/, ''),
+    databaseUrl: read.DATABASE_URL,
+    dataDirectory: '.data',
+    vapi: {
+      webhookTokens,
+      credentialId: read.VAPI_CREDENTIAL_ID,
+      apiKey: read.VAPI_API_KEY,
+      baseUrl: read.VAPI_BASE_URL.replace(/\/+$/, ''),
+    },
+    ghl: { baseUrl: read.GHL_BASE_URL.replace(/\/+$/, '') },
+    clientCache: { ttlMs: read.CLIENT_CACHE_TTL_MS, max: read.CLIENT_CACHE_MAX },
+  })
+}
+
+function describe(schema: TSchema, fallback: string): string {
+  if (schema.errorMessage) return schema.errorMessage
+  if (schema.type === 'integer') return `must be a whole number from ${schema.minimum} to ${schema.maximum}`
+  return fallback.toLowerCase()
+}
+
+const list = (text: string | undefined) =>
+  (text ?? '')
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean)
+
+function deepFreeze<T extends object>(value: T): Readonly<T> {
+  for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) deepFreeze(inner)
+  return Object.freeze(value)
+}

@@ -1,0 +1,134 @@
+import postgres, { type JSONValue, type PendingQuery, type Row } from 'postgres'
+
+type Rows = readonly (object | undefined)[]
+
+/** What a repository needs to run a statement: the pool, or a transaction handed down to it. */
+export interface Runner {
+  // biome-ignore lint/suspicious/noExplicitAny: the driver's own constraint for values inside a template
+  <T extends Rows = Row[]>(strings: TemplateStringsArray, ...values: any[]): PendingQuery<T & Row[]>
+  json(value: JSONValue): postgres.Parameter
+  unsafe(text: string, values?: unknown[]): PendingQuery<Row[]>
+}
+
+/** The pool. `await sql`…`` and `sql.begin` reject with DatabaseTimeout when the deadline has passed. */
+export interface Database extends Runner {
+  begin<T>(work: (tx: Runner) => Promise<T>): Promise<T>
+  end(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  url: string
+  /** Connections at most. */
+  max?: number
+  /** Milliseconds after which a query or a transaction counts as lost. */
+  deadlineMs?: number
+  /** Told when the pool was thrown away and made anew. */
+  onReplaced?: () => void
+}
+
+/** No answer from PostgreSQL within the deadline. Whether the statement was carried out is not known. */
+export class DatabaseTimeout extends Error {
+  override readonly name = 'DatabaseTimeout'
+  readonly code = 'DATABASE_TIMEOUT'
+}
+
+/** VAPI repeats a lifecycle message that is refused at once; one that hangs costs a call. So: short. */
+export const QUERY_DEADLINE_MS = 1_200
+/** This many lost queries in a row, and the connections are taken for dead. */
+const TIMEOUTS_BEFORE_REPLACEMENT = 3
+
+/**
+ * A `postgres` pool in which no query waits for ever.
+ *
+ * Two known faults of postgres 3.4 make this necessary: a query on a half-open connection never settles
+ * (issue 1089), and a server that closes during start-up can leave the driver reconnecting in a loop
+ * (issue 1193). Both end the same way here: after some lost queries in a row the pool is thrown away.
+ */
+export function createDatabase(options: DatabaseOptions): Database {
+  const deadlineMs = options.deadlineMs ?? QUERY_DEADLINE_MS
+  const open = () =>
+    postgres(options.url, {
+      max: options.max ?? 10,
+      connect_timeout: 5,
+      idle_timeout: 300,
+      max_lifetime: 1_800,
+      onnotice: () => {},
+      connection: {
+        application_name: '1000x-agent',
+        // A statement nobody waits for any more ends on the server too and gives its locks back.
+        statement_timeout: Math.max(5_000, deadlineMs),
+        idle_in_transaction_session_timeout: 10_000,
+      },
+      types: {
+        // pg-boss hands over JSON that is text already; the driver would quote it a second time.
+        json: {
+          to: 114,
+          from: [114, 3802],
+          serialize: (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value)),
+          parse: (text: string) => JSON.parse(text),
+        },
+      },
+    })
+
+  let pool = open()
+  let lost = 0
+
+  function replace() {
+    const dead = pool
+    pool = open()
+    lost = 0
+    // Ends it by force: its queries are lost in any case, and a loop of reconnecting must stop.
+    dead.end({ timeout: 0 }).catch(() => {})
+    options.onReplaced?.()
+  }
+
+  /** Runs the query of a pool; settles within the deadline whatever the driver does. */
+  function within<T>(start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void): Promise<T> {
+    const askedOf = pool
+    return new Promise<T>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(new DatabaseTimeout(`no answer from the database within ${deadlineMs} ms`))
+        if (askedOf === pool && ++lost >= TIMEOUTS_BEFORE_REPLACEMENT) replace()
+      }, deadlineMs)
+      start(
+        (value) => {
+          clearTimeout(timer)
+          if (askedOf === pool) lost = 0
+          resolve(value)
+        },
+        (error) => {
+          clearTimeout(timer)
+          // An answer, if a bad one: the connection lives. A refused or broken connection says nothing new.
+          if (askedOf === pool && error instanceof postgres.PostgresError) lost = 0
+          reject(error)
+        },
+      )
+    })
+  }
+
+  /**
+   * The driver's queries start when they are awaited, so the deadline is hung on `then`. The query itself
+   * stays what it is and can still be used as a fragment inside another one.
+   */
+  function withDeadline<Q extends PromiseLike<unknown>>(query: Q): Q {
+    const then = query.then.bind(query)
+    let settled: Promise<unknown> | undefined
+    return Object.defineProperty(query, 'then', {
+      value: (ok?: (value: unknown) => unknown, bad?: (error: unknown) => unknown) => {
+        settled ??= within((resolve, reject) => void then(resolve, reject))
+        return settled.then(ok, bad)
+      },
+    })
+  }
+
+  const run = (strings: TemplateStringsArray, ...values: never[]) => withDeadline(pool(strings, ...values))
+  return Object.assign(run, {
+    json: (value: JSONValue) => pool.json(value),
+    unsafe: (text: string, values: unknown[] = []) => withDeadline(pool.unsafe(text, values as never[])),
+    begin: <T>(work: (tx: Runner) => Promise<T>) =>
+      within<T>((resolve, reject) => {
+        pool.begin((tx) => work(tx as unknown as Runner)).then((value) => resolve(value as T), reject)
+      }),
+    end: () => pool.end({ timeout: 5 }),
+  }) as unknown as Database
+}
