@@ -6,7 +6,11 @@
  * The technical reason travels in `cause` and ends in the log only.
  */
 const CATALOGUE = {
-  INVALID_INPUT: { status: 400, message: 'The request is not valid.', advice: 'Ask the caller again and retry.' },
+  INVALID_INPUT: {
+    status: 400,
+    message: 'The request is not valid.',
+    advice: 'Ask the caller again and retry.',
+  },
   UNAUTHORIZED: { status: 401, message: 'A valid credential is required.', advice: '' },
   ROUTE_UNKNOWN: { status: 404, message: 'There is nothing at this address.', advice: '' },
   CLIENT_UNKNOWN: {

@@ -114,7 +114,9 @@ async function prepareForRoot() {
   fs.writeFileSync(module, binaries.join('\n'))
   registerHooks({
     resolve: (specifier, context, next) =>
-      specifier === platform ? { url: pathToFileURL(module).href, shortCircuit: true } : next(specifier, context),
+      specifier === platform
+        ? { url: pathToFileURL(module).href, shortCircuit: true }
+        : next(specifier, context),
   })
 }
 

@@ -56,7 +56,8 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   child.stdout.resume()
   // Nothing of this keeps the parent alive: it ends when it has nothing else to do, and the child with it.
   child.unref()
-  for (const stream of [child.stdin, child.stdout, child.stderr]) (stream as unknown as { unref?(): void }).unref?.()
+  for (const stream of [child.stdin, child.stdout, child.stderr])
+    (stream as unknown as { unref?(): void }).unref?.()
   return {
     url: output.slice(0, output.indexOf('\n')),
     async stop() {

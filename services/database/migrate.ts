@@ -13,7 +13,12 @@ const pattern = fileURLToPath(new URL('../../migrations/*.do.*.sql', import.meta
  * transaction under an advisory lock: ten instances may start together, and a failure leaves nothing behind.
  */
 export async function migrate(url: string): Promise<number> {
-  const sql = postgres(url, { max: 1, onnotice: () => {}, connect_timeout: 10, connection: { application_name: '1000x-agent migrations' } })
+  const sql = postgres(url, {
+    max: 1,
+    onnotice: () => {},
+    connect_timeout: 10,
+    connection: { application_name: '1000x-agent migrations' },
+  })
   try {
     return await sql.begin(async (tx) => {
       await tx`select pg_advisory_xact_lock(${MIGRATION_LOCK})`
@@ -34,5 +39,9 @@ export async function migrate(url: string): Promise<number> {
 
 /** The version that the newest migration file leads to. */
 export async function newestVersion(): Promise<number> {
-  return new Postgrator({ driver: 'pg', migrationPattern: pattern, schemaTable: SCHEMA_TABLE }).getMaxVersion()
+  return new Postgrator({
+    driver: 'pg',
+    migrationPattern: pattern,
+    schemaTable: SCHEMA_TABLE,
+  }).getMaxVersion()
 }

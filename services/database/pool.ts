@@ -13,6 +13,8 @@ export interface Runner {
 /** The pool. `await sql`…`` and `sql.begin` reject with DatabaseTimeout when the deadline has passed. */
 export interface Database extends Runner {
   begin<T>(work: (tx: Runner) => Promise<T>): Promise<T>
+  /** Runs statements that may hold BEGIN and COMMIT themselves, on one connection. Answers all rows. */
+  script(text: string): Promise<Row[]>
   end(): Promise<void>
 }
 
@@ -83,7 +85,9 @@ export function createDatabase(options: DatabaseOptions): Database {
   }
 
   /** Runs the query of a pool; settles within the deadline whatever the driver does. */
-  function within<T>(start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void): Promise<T> {
+  function within<T>(
+    start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
+  ): Promise<T> {
     const askedOf = pool
     return new Promise<T>((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -128,6 +132,19 @@ export function createDatabase(options: DatabaseOptions): Database {
     begin: <T>(work: (tx: Runner) => Promise<T>) =>
       within<T>((resolve, reject) => {
         pool.begin((tx) => work(tx as unknown as Runner)).then((value) => resolve(value as T), reject)
+      }),
+    script: (text: string) =>
+      within<Row[]>((resolve, reject) => {
+        pool
+          .reserve()
+          .then(async (connection) => {
+            try {
+              return (await connection.unsafe(text).simple()) as unknown as (Row | Row[])[]
+            } finally {
+              connection.release()
+            }
+          })
+          .then((results) => resolve(results.flat() as Row[]), reject)
       }),
     end: () => pool.end({ timeout: 5 }),
   }) as unknown as Database

@@ -1,0 +1,34 @@
+import { type FastifyPluginAsyncTypebox, type Static, Type } from '@fastify/type-provider-typebox'
+import { Problem } from '../schemas/problem.ts'
+import { AppError } from '../services/errors.ts'
+
+const Identity = Type.Object({ client_id: Type.String(), contact_id: Type.Optional(Type.String()) })
+
+/** `POST /tools/:name`, one route for each tool of the catalogue. */
+const tools: FastifyPluginAsyncTypebox = async (scope) => {
+  const { catalogue, tools: runner } = scope.services
+  for (const tool of catalogue.values()) {
+    scope.post(
+      `/tools/${tool.name}`,
+      {
+        config: { operation: `tools.${tool.name}` },
+        schema: {
+          summary: tool.name,
+          description: tool.description,
+          body: tool.restBody,
+          response: { 200: tool.output, '4xx': Problem, '5xx': Problem },
+        },
+      },
+      async (request, reply) => {
+        const { client_id, contact_id, ...input } = request.body as Static<typeof Identity>
+        const found = await scope.clients.byId(client_id)
+        if (!found.client)
+          throw new AppError(found.reason === 'unknown' ? 'CLIENT_UNKNOWN' : 'DATABASE_UNAVAILABLE')
+        request.client = found.client
+        return reply.code(200).send(await runner.runOne(tool, found.client, contact_id, input))
+      },
+    )
+  }
+}
+
+export default tools

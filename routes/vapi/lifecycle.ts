@@ -1,0 +1,34 @@
+import { AppError } from '../../services/errors.ts'
+import { lastFour } from '../../services/phone.ts'
+import { record, text } from '../../services/vapi/messages.ts'
+import { ownerOf } from './call-owner.ts'
+import type { MessageHandler } from './webhooks.ts'
+
+/** What happens to a call. 200 means that it is committed; 503 has VAPI bring it again. */
+export const lifecycle: MessageHandler = async (message, request) => {
+  const { body, callId, caller, calledNumber } = message
+  // VAPI refused our answer to an assistant-request and says why. It names the field at fault.
+  const refused = text(record(body.inboundPhoneCallDebuggingArtifacts).assistantRequestError)
+  if (refused)
+    request.log.error({ call: callId, refused: refused.slice(0, 1_000) }, 'VAPI refused the assistant')
+
+  const resolution = await ownerOf(request.server, message)
+  request.client = resolution.client
+  if (!resolution.client) {
+    if (resolution.reason === 'unavailable')
+      throw new AppError('DATABASE_UNAVAILABLE', { retryAfterSeconds: 2 })
+    request.log.warn(
+      { type: message.type, called: lastFour(calledNumber) },
+      'a message about a call of no client',
+    )
+    return { received: true }
+  }
+  if (callId)
+    await request.server.services.recorder.record(message, {
+      clientId: resolution.client.id,
+      callId,
+      caller,
+      calledNumber,
+    })
+  return { received: true }
+}

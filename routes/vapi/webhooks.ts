@@ -1,0 +1,50 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { KNOWN_MESSAGE_PROPERTIES, WebhookBody } from '../../schemas/vapi.ts'
+import { type CallMessage, readMessage } from '../../services/vapi/messages.ts'
+import { assistantRequest } from './assistant-request.ts'
+import { lifecycle } from './lifecycle.ts'
+import { toolCalls } from './tool-calls.ts'
+
+export type MessageHandler = (
+  message: CallMessage,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) => Promise<unknown>
+
+/** Reports carry whole transcripts; Fastify's 1 MiB would answer 413 and lose them. */
+const BODY_LIMIT = 16 * 1024 * 1024
+
+const handlers: ReadonlyMap<string, MessageHandler> = new Map([
+  ['assistant-request', assistantRequest],
+  ['tool-calls', toolCalls],
+  ['status-update', lifecycle],
+  ['end-of-call-report', lifecycle],
+  ['transfer-update', lifecycle],
+  ['hang', lifecycle],
+])
+
+/** VAPI's server URL: every message of every call. */
+const webhooks: FastifyPluginAsyncTypebox = async (scope) => {
+  scope.post(
+    '/vapi/webhooks',
+    {
+      bodyLimit: BODY_LIMIT,
+      config: { operation: 'vapi.webhook' },
+      schema: { summary: "VAPI's server URL", body: WebhookBody },
+    },
+    async (request, reply) => {
+      const message = readMessage(request.body)
+      request.callId = message.callId
+      const handler = handlers.get(message.type)
+      const type = handler ? message.type : 'other'
+      request.operation = `vapi.${type}`
+      const strange = Object.keys(message.body).filter((name) => !KNOWN_MESSAGE_PROPERTIES.has(name))
+      scope.metrics.message(type, strange.length)
+      // Types that nobody here handles are fine: VAPI adds some without notice, others are of no use to us.
+      return handler ? handler(message, request, reply) : { received: true }
+    },
+  )
+}
+
+export default webhooks

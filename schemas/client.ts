@@ -1,0 +1,74 @@
+import { type Static, Type } from '@sinclair/typebox'
+import type { Vapi } from '@vapi-ai/server-sdk'
+
+/** Models a client may choose: fast enough to talk, and in VAPI's own lists, which it checks. */
+export const MODELS = {
+  openai: ['gpt-4.1', 'gpt-4.1-mini', 'gpt-4o', 'gpt-4o-mini', 'gpt-5.4', 'gpt-5.4-mini'],
+  anthropic: ['claude-sonnet-4-5-20250929', 'claude-haiku-4-5-20251001'],
+  google: ['gemini-2.5-flash', 'gemini-2.5-pro'],
+} as const satisfies {
+  openai: readonly Vapi.OpenAiModelModel[]
+  anthropic: readonly Vapi.AnthropicModelModel[]
+  google: readonly Vapi.GoogleModelModel[]
+}
+
+/** Languages that the transcriber and the prompt both know. */
+export const LANGUAGES = [
+  'en',
+  'es',
+  'fr',
+  'de',
+  'it',
+  'pt',
+  'nl',
+] as const satisfies readonly Vapi.DeepgramTranscriberLanguage[]
+
+const literals = <const T extends readonly string[]>(values: T) =>
+  Type.Union(values.map((value) => Type.Literal(value as T[number])))
+
+const text = (maxLength: number, description: string) => Type.String({ minLength: 1, maxLength, description })
+
+/** E.164; the format is checked more strictly where a number is written. */
+export const PhoneNumber = Type.String({
+  pattern: '^\\+[1-9]\\d{6,14}$',
+  description: 'E.164, such as +14155550100',
+})
+
+const provider = <const P extends keyof typeof MODELS>(name: P) =>
+  Type.Object({
+    provider: Type.Literal(name),
+    model: literals(MODELS[name]),
+    temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 2 })),
+  })
+
+/** `clients.settings`: how this business's receptionist speaks and what it knows. Everything is optional. */
+export const ClientSettings = Type.Partial(
+  Type.Object(
+    {
+      greeting: text(1_000, 'The first sentence the receptionist says.'),
+      business_details: text(8_000, 'What the receptionist should know: address, prices, parking, policies.'),
+      services: Type.Array(text(200, 'A service'), {
+        maxItems: 100,
+        description: 'What can be booked or asked for.',
+      }),
+      hours: text(1_000, 'Opening hours in words.'),
+      instructions: text(8_000, 'How the receptionist should behave beyond the usual.'),
+      language: literals(LANGUAGES),
+      voice: Type.Union([
+        Type.Object({ provider: Type.Literal('vapi'), voiceId: text(100, 'Name of a VAPI voice') }),
+        Type.Object({ provider: Type.Literal('11labs'), voiceId: text(100, 'ElevenLabs voice id') }),
+      ]),
+      model: Type.Union([provider('openai'), provider('anthropic'), provider('google')]),
+      transfer_number: PhoneNumber,
+      recording: Type.Union([Type.Literal('off'), Type.Literal('announce')], {
+        description:
+          'off: nothing is recorded. announce: the greeting says that an AI answers and the call is recorded.',
+      }),
+      max_duration_seconds: Type.Integer({ minimum: 60, maximum: 7_200 }),
+    },
+    { additionalProperties: false },
+  ),
+)
+export type ClientSettings = Static<typeof ClientSettings>
+
+export const CLIENT_STATUSES = ['active', 'paused', 'inactive'] as const

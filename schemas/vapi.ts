@@ -1,0 +1,34 @@
+import { type Static, Type } from '@sinclair/typebox'
+
+/**
+ * The envelope of every VAPI webhook: wrapped as VAPI sends it, or bare. Only the type is insisted on: what
+ * else a message holds changes without notice and is read defensively, field by field.
+ */
+const Typed = Type.Object({ type: Type.String({ minLength: 1, description: 'Kind of message' }) })
+
+export const WebhookBody = Type.Union([Type.Object({ message: Typed }), Typed], {
+  description: 'A VAPI server message',
+})
+export type WebhookBody = Static<typeof WebhookBody>
+
+/** What lifecycle messages are answered with; VAPI reads the status only. */
+export const Received = Type.Object({ received: Type.Boolean() })
+
+/** One result for each tool call; VAPI wants strings on a single line, and HTTP 200 even for a failure. */
+export const ToolResult = Type.Object({
+  name: Type.String(),
+  toolCallId: Type.String(),
+  result: Type.Optional(Type.String()),
+  error: Type.Optional(Type.String()),
+})
+export type ToolResult = Static<typeof ToolResult>
+
+/** Properties that VAPI's messages are known to have; another one is counted, so that a change is noticed. */
+export const KNOWN_MESSAGE_PROPERTIES: ReadonlySet<string> = new Set(
+  `type timestamp call phoneNumber customer assistant artifact assistantVersion chat session squad workflow
+   status endedReason startedAt endedAt cost costs costBreakdown costsTotal analysis compliance destination
+   messages messagesOpenAIFormatted transcript summary recordingUrl stereoRecordingUrl durationMs
+   durationSeconds durationMinutes inboundPhoneCallDebuggingArtifacts toolCallList toolWithToolCallList
+   toolCalls role transcriptType turn conversation language request isFiltered detectedThreats
+   originalTranscript`.split(/\s+/),
+)

@@ -1,0 +1,89 @@
+import type { LANGUAGES } from '../../schemas/client.ts'
+
+type Language = (typeof LANGUAGES)[number]
+
+/** What is said before the language model has a say, in each language a client may choose. */
+interface Phrases {
+  /** Name of the language, for the prompt. */
+  language: string
+  greeting: (business: string) => string
+  /** Said first where the call is recorded: who is speaking, that it is recorded, and why. */
+  notice: string
+  closed: (business: string) => string
+  /** Said while a tool works, so that the line is not silent. */
+  hold: string
+  /** Matched in what the assistant says, to hang up; 2 to 140 characters each. */
+  endCall: string[]
+}
+
+export const PHRASES: Readonly<Record<Language, Phrases>> = {
+  en: {
+    language: 'English',
+    greeting: (business) => `Thank you for calling${business && ` ${business}`}. How can I help you today?`,
+    notice: 'This call is answered by an AI assistant and recorded to note your request.',
+    closed: (business) =>
+      `Thank you for calling${business && ` ${business}`}. We cannot take calls on this number right now. Goodbye.`,
+    hold: 'One moment, please.',
+    endCall: ['goodbye', 'have a great day'],
+  },
+  es: {
+    language: 'Spanish',
+    greeting: (business) => `Gracias por llamar${business && ` a ${business}`}. ¿En qué puedo ayudarle?`,
+    notice:
+      'Esta llamada la atiende un asistente de inteligencia artificial y se graba para anotar su solicitud.',
+    closed: (business) =>
+      `Gracias por llamar${business && ` a ${business}`}. Ahora mismo no podemos atender llamadas en este número. Adiós.`,
+    hold: 'Un momento, por favor.',
+    endCall: ['adiós', 'que tenga un buen día'],
+  },
+  fr: {
+    language: 'French',
+    greeting: (business) => `Merci d'avoir appelé${business && ` ${business}`}. Comment puis-je vous aider ?`,
+    notice: 'Un assistant virtuel vous répond et cet appel est enregistré pour noter votre demande.',
+    closed: (business) =>
+      `Merci d'avoir appelé${business && ` ${business}`}. Nous ne pouvons pas prendre d'appels sur ce numéro pour le moment. Au revoir.`,
+    hold: 'Un instant, je vous prie.',
+    endCall: ['au revoir', 'bonne journée'],
+  },
+  de: {
+    language: 'German',
+    greeting: (business) =>
+      `Vielen Dank für Ihren Anruf${business && ` bei ${business}`}. Wie kann ich Ihnen helfen?`,
+    notice:
+      'Diesen Anruf nimmt ein KI-Assistent entgegen; er wird aufgezeichnet, um Ihr Anliegen festzuhalten.',
+    closed: (business) =>
+      `Vielen Dank für Ihren Anruf${business && ` bei ${business}`}. Unter dieser Nummer können wir gerade keine Anrufe annehmen. Auf Wiederhören.`,
+    hold: 'Einen Moment, bitte.',
+    endCall: ['auf wiederhören', 'schönen tag noch'],
+  },
+  it: {
+    language: 'Italian',
+    greeting: (business) => `Grazie per aver chiamato${business && ` ${business}`}. Come posso aiutarla?`,
+    notice:
+      'A questa chiamata risponde un assistente di intelligenza artificiale e viene registrata per annotare la sua richiesta.',
+    closed: (business) =>
+      `Grazie per aver chiamato${business && ` ${business}`}. In questo momento non possiamo rispondere a questo numero. Arrivederci.`,
+    hold: 'Un momento, per favore.',
+    endCall: ['arrivederci', 'buona giornata'],
+  },
+  pt: {
+    language: 'Portuguese',
+    greeting: (business) => `Obrigado por ligar${business && ` para ${business}`}. Como posso ajudar?`,
+    notice:
+      'Esta chamada é atendida por um assistente de inteligência artificial e gravada para anotar o seu pedido.',
+    closed: (business) =>
+      `Obrigado por ligar${business && ` para ${business}`}. Neste momento não podemos atender chamadas neste número. Até logo.`,
+    hold: 'Um momento, por favor.',
+    endCall: ['até logo', 'tenha um bom dia'],
+  },
+  nl: {
+    language: 'Dutch',
+    greeting: (business) =>
+      `Bedankt voor het bellen${business && ` naar ${business}`}. Waarmee kan ik u helpen?`,
+    notice: 'Dit gesprek wordt beantwoord door een AI-assistent en opgenomen om uw vraag te noteren.',
+    closed: (business) =>
+      `Bedankt voor het bellen${business && ` naar ${business}`}. We kunnen op dit nummer nu geen gesprekken aannemen. Tot ziens.`,
+    hold: 'Een ogenblik, alstublieft.',
+    endCall: ['tot ziens', 'fijne dag'],
+  },
+}

@@ -1,0 +1,73 @@
+import type { Client } from '../clients/client.ts'
+import { sayDate, sayTime } from '../time.ts'
+import { PHRASES } from './phrases.ts'
+
+/**
+ * VAPI fills `{{ … }}` and `{% … %}` in prompts and messages before it uses them. Text a business has
+ * written must arrive as written: a stray brace would be swallowed, or fail the call.
+ */
+export function literal(text: string): string {
+  return text.replace(/\{(?=[{%])/g, '{ ')
+}
+
+/** What the receptionist is told: who it is, what it knows, how to behave, what time it is. */
+export function systemPrompt(client: Client, caller: string | undefined, now: Temporal.Instant): string {
+  const { settings } = client
+  const business = client.name || 'the business'
+  const canBook = Boolean(client.timezone && client.crm.calendarId)
+  return [
+    `You are the receptionist of ${business}, answering its phone. You are an AI; say so if you are asked.`,
+    settings.language && settings.language !== 'en' && `Speak ${PHRASES[settings.language].language}.`,
+    section('The business', settings.business_details),
+    section('Services', settings.services?.map((service) => `- ${service}`).join('\n')),
+    section('Opening hours', settings.hours),
+    section(
+      'How to talk',
+      [
+        'This is a phone call: keep to one or two short sentences at a time, in plain words, without lists,',
+        'symbols or links. Ask one question at a time. Say times as people do ("Friday at nine in the morning").',
+        'Never invent prices, times, people or promises. What you do not know, say so, and offer to have',
+        'somebody call back.',
+      ].join(' '),
+    ),
+    canBook
+      ? section(
+          'Appointments',
+          [
+            'Offer only times that check_availability has returned. Before you book, repeat the day, the time and',
+            "the caller's name, and wait for a yes. Say that something is booked only after book_appointment has",
+            'confirmed it. If a tool fails, follow what it says.',
+          ].join(' '),
+        )
+      : section(
+          'Appointments',
+          'You cannot book appointments. Take down what the caller needs and a good time to call back.',
+        ),
+    section('Further instructions', settings.instructions),
+    section('Now', clock(client, now)),
+    section(
+      'The caller',
+      caller ? `Calls from ${caller}. There is no need to ask for the number.` : 'The number is withheld.',
+    ),
+  ]
+    .filter(Boolean)
+    .map((part) => literal(part as string))
+    .join('\n\n')
+}
+
+const section = (title: string, body: string | undefined) => body && `${title}:\n${body}`
+
+/** Today and the coming week by name: language models are poor at telling which date a weekday has. */
+function clock(client: Client, now: Temporal.Instant): string | undefined {
+  const zone = client.timezone
+  if (!zone) return undefined
+  const today = now.toZonedDateTimeISO(zone)
+  const coming = [1, 2, 3, 4, 5, 6, 7].map((days) => {
+    const day = today.add({ days })
+    return `${sayDate(day.toInstant(), zone)} is ${day.toPlainDate()}`
+  })
+  return [
+    `It is ${sayDate(now, zone)}, ${sayTime(now, zone)} (${zone}). Today's date is ${today.toPlainDate()}.`,
+    `${coming.join('; ')}.`,
+  ].join('\n')
+}

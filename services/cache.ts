@@ -1,0 +1,141 @@
+import { LRUCache } from 'lru-cache'
+
+export interface LookupOptions<V extends object> {
+  /** Asks the source. Undefined: there is no such value. */
+  load: (key: string) => Promise<V | undefined>
+  /** Values kept at most. */
+  max: number
+  /** Milliseconds for which a value counts as current, less up to a tenth so that not all expire together. */
+  ttlMs: number
+  /** Milliseconds for which a key is remembered to have no value. */
+  unknownTtlMs?: number
+  /** Milliseconds a reader waits for the source before it makes do with the last known value. */
+  patienceMs?: number
+}
+
+/** `last-known`: the source did not answer; the value is the newest one seen, however old. */
+export type Found<V> =
+  | { value: V; source: 'cache' | 'load' | 'last-known' }
+  | { value: undefined; source: 'cache' | 'load' }
+
+/** The source did not answer and nothing is known of the key. */
+export class SourceUnavailable extends Error {
+  override readonly name = 'SourceUnavailable'
+}
+
+interface Flight<V> {
+  promise: Promise<V | undefined>
+  /** Something changed after the source was asked: the answer may be old and is not kept. */
+  stale: boolean
+}
+
+const UNKNOWN_TTL_MS = 10_000
+const PATIENCE_MS = 700
+const UNKNOWN_MAX = 10_000
+
+/**
+ * A read-through cache of a slow source.
+ *
+ * - Any number of readers of one key cost one question to the source.
+ * - Keys without a value are remembered apart, so that a flood of them evicts nobody.
+ * - A change drops the value, and an answer that was under way at that time is handed to those who waited
+ *   but not kept.
+ * - The newest value seen is kept beyond its time as a last resort for when the source is down.
+ *
+ * `lru-cache` holds the values; its own `fetch` is not used because a `delete` rejects the waiters, and its
+ * stale-on-error cannot tell "source down" from "no such value" for a key it has not seen.
+ */
+export function createLookup<V extends object>(options: LookupOptions<V>) {
+  const current = new LRUCache<string, V>({ max: options.max, ttl: options.ttlMs })
+  const lastKnown = new LRUCache<string, V>({ max: options.max })
+  const unknown = new LRUCache<string, true>({
+    max: UNKNOWN_MAX,
+    ttl: options.unknownTtlMs ?? UNKNOWN_TTL_MS,
+  })
+  const flights = new Map<string, Flight<V>>()
+  const patienceMs = options.patienceMs ?? PATIENCE_MS
+
+  function load(key: string): Promise<V | undefined> {
+    const under = flights.get(key)
+    if (under) return under.promise
+    const flight: Flight<V> = { promise: Promise.resolve(undefined), stale: false }
+    flight.promise = options
+      .load(key)
+      .then((value) => {
+        if (!flight.stale) keep(key, value)
+        return value
+      })
+      .finally(() => {
+        if (flights.get(key) === flight) flights.delete(key)
+      })
+    flights.set(key, flight)
+    return flight.promise
+  }
+
+  function keep(key: string, value: V | undefined) {
+    if (value) {
+      current.set(key, value, { ttl: options.ttlMs * (1 - Math.random() / 10) })
+      lastKnown.set(key, value)
+      unknown.delete(key)
+    } else {
+      unknown.set(key, true)
+      current.delete(key)
+      lastKnown.delete(key)
+    }
+  }
+
+  /** Whoever asks from now on asks the source; answers under way are not kept. */
+  function outdate(key: string) {
+    current.delete(key)
+    unknown.delete(key)
+    const flight = flights.get(key)
+    if (!flight) return
+    flight.stale = true
+    flights.delete(key)
+  }
+
+  return {
+    /** @throws SourceUnavailable if the source does not answer in time and nothing is known of the key. */
+    async get(key: string): Promise<Found<V>> {
+      const value = current.get(key)
+      if (value) return { value, source: 'cache' }
+      if (unknown.has(key)) return { value: undefined, source: 'cache' }
+      let timer: NodeJS.Timeout | undefined
+      const impatience = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`no answer within ${patienceMs} ms`)), patienceMs)
+      })
+      try {
+        return { value: await Promise.race([load(key), impatience]), source: 'load' } as Found<V>
+      } catch (cause) {
+        const old = lastKnown.get(key)
+        if (old) return { value: old, source: 'last-known' }
+        throw new SourceUnavailable('the source did not answer', { cause })
+      } finally {
+        clearTimeout(timer)
+      }
+    },
+
+    /** The value of this key has changed. */
+    outdate,
+
+    /** The key no longer has this value, not even as a last resort. */
+    forget(key: string) {
+      outdate(key)
+      lastKnown.delete(key)
+    },
+
+    /** Anything may have changed. */
+    clear() {
+      current.clear()
+      unknown.clear()
+      for (const key of [...flights.keys()]) outdate(key)
+    },
+
+    /** Values that count as current, and flights under way. */
+    get size() {
+      return { current: current.size, unknown: unknown.size, flights: flights.size }
+    },
+  }
+}
+
+export type Lookup<V extends object> = ReturnType<typeof createLookup<V>>

@@ -1,0 +1,131 @@
+import { cleanJson } from '../text.ts'
+import { toInstant } from '../time.ts'
+import { type CallMessage, firstText, record, text } from '../vapi/messages.ts'
+
+/** What one message says about its call. Facts of several messages merge to the same row in any order. */
+export interface CallFacts {
+  /** What makes this message the same as its repetition: type and status, never a hash of the body. */
+  eventKey: string
+  /** Kept for the timeline of the call. Clean, and without what the session holds already. */
+  payload: Record<string, unknown>
+  status: string | undefined
+  /** The best guess of this message; a report's own times, in `context`, go before it. */
+  startedAt: Temporal.Instant
+  endedAt: Temporal.Instant | undefined
+  endedReason: string | undefined
+  durationSeconds: number | undefined
+  /** US dollars */
+  cost: number | undefined
+  recordingUrl: string | undefined
+  transcript: string | undefined
+  summary: string | undefined
+  /** Facts without a column. */
+  context: Record<string, unknown>
+  reported: boolean
+  ended: boolean
+}
+
+const STATUSES = new Set(['scheduled', 'queued', 'ringing', 'in-progress', 'forwarding', 'ended'])
+
+/** Reads a lifecycle message; `receivedAt` stands in where the message does not say when it was sent. */
+export function readFacts(message: CallMessage, receivedAt: Temporal.Instant): CallFacts {
+  const at = message.sentAt ?? receivedAt
+  const facts = { ...NOTHING, eventKey: message.type, startedAt: at }
+  switch (message.type) {
+    case 'status-update':
+      return statusUpdate(message, facts, at)
+    case 'end-of-call-report':
+      return report(message, facts)
+    case 'transfer-update': {
+      const transfer = destinationOf(message.body.destination)
+      return { ...facts, payload: { transfer }, context: { transfer } }
+    }
+    case 'hang':
+      return { ...facts, context: { hang: true } }
+    default:
+      return facts
+  }
+}
+
+const NOTHING: Omit<CallFacts, 'eventKey' | 'startedAt'> = Object.freeze({
+  payload: {},
+  status: undefined,
+  endedAt: undefined,
+  endedReason: undefined,
+  durationSeconds: undefined,
+  cost: undefined,
+  recordingUrl: undefined,
+  transcript: undefined,
+  summary: undefined,
+  context: {},
+  reported: false,
+  ended: false,
+})
+
+function statusUpdate({ body }: CallMessage, facts: CallFacts, at: Temporal.Instant): CallFacts {
+  const status = text(body.status)
+  const ended = status === 'ended'
+  const endedReason = ended ? text(body.endedReason) : undefined
+  return {
+    ...facts,
+    eventKey: `status-update:${status ?? ''}`,
+    payload: { status, ...(endedReason && { endedReason }) },
+    // Statuses that are new to us are kept as events and leave the session as it is.
+    status: status && STATUSES.has(status) ? status : undefined,
+    endedAt: ended ? at : undefined,
+    endedReason,
+    context: status === 'forwarding' ? { transfer: destinationOf(body.destination) } : {},
+    ended,
+  }
+}
+
+/** The report. VAPI moved fields about: `artifact` and `analysis` go first, the message itself is the fallback. */
+function report({ body }: CallMessage, facts: CallFacts): CallFacts {
+  const artifact = record(body.artifact)
+  const analysis = record(body.analysis)
+  const recording = record(artifact.recording)
+  const startedAt = toInstant(body.startedAt)
+  const endedAt = toInstant(body.endedAt)
+  const endedReason = text(body.endedReason)
+  const details = cleanJson({
+    ...(analysis.structuredData !== undefined && { structuredData: analysis.structuredData }),
+    ...(analysis.successEvaluation !== undefined && { successEvaluation: analysis.successEvaluation }),
+  }) as Record<string, unknown>
+  const cost = typeof body.cost === 'number' && Number.isFinite(body.cost) ? body.cost : undefined
+  return {
+    ...facts,
+    payload: { endedReason, ...(cost !== undefined && { cost }), ...details },
+    status: 'ended',
+    startedAt: startedAt ?? facts.startedAt,
+    endedAt,
+    endedReason,
+    durationSeconds:
+      startedAt && endedAt ? Math.max(0, Math.round(startedAt.until(endedAt).total('seconds'))) : undefined,
+    cost,
+    recordingUrl: firstText(
+      record(recording.mono).combinedUrl,
+      artifact.recordingUrl,
+      recording.stereoUrl,
+      artifact.stereoRecordingUrl,
+      body.recordingUrl,
+      body.stereoRecordingUrl,
+    ),
+    transcript: firstText(artifact.transcript, body.transcript),
+    summary: firstText(analysis.summary, body.summary),
+    context: {
+      ...details,
+      ...(startedAt && { startedAt: startedAt.toString() }),
+      ...(endedAt && { endedAt: endedAt.toString() }),
+    },
+    reported: true,
+    ended: true,
+  }
+}
+
+function destinationOf(value: unknown): string {
+  const destination = record(value)
+  return (
+    firstText(destination.number, destination.sipUri, destination.assistantName, destination.type) ??
+    'unknown'
+  )
+}

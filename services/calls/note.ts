@@ -1,0 +1,71 @@
+import { sayDate, sayMoment, sayTime } from '../time.ts'
+import type { Session } from './repository.ts'
+
+export interface Booking {
+  title: string
+  /** RFC 3339 with offset */
+  start_time: string
+}
+
+export interface NoteFacts {
+  session: Session
+  bookings: readonly Booking[]
+  /** Where the recording opens; `expires` marks VAPI's own address, which does not last. */
+  recording: { url: string; expires: boolean } | undefined
+  /** IANA zone of the business. */
+  zone: string
+}
+
+export const NOTE_TITLE = 'AI receptionist: phone call'
+
+/** By which a note is recognised as that of a call, when it is not known whether it was written. */
+export const noteMark = (callId: string) => `Call id: ${callId}`
+
+/** The note a human would leave on the contact after this call. */
+export function writeNote({ session, bookings, recording, zone }: NoteFacts): string {
+  const reason = session.context.structuredData as { reason?: unknown } | undefined
+  return [
+    `${sayDate(session.started_at, zone)}, ${sayTime(session.started_at, zone)}`,
+    session.caller && `Caller: ${session.caller}`,
+    `Outcome: ${outcome(session, bookings)}`,
+    `Duration: ${duration(session)}`,
+    typeof reason?.reason === 'string' && reason.reason && `Reason: ${reason.reason}`,
+    session.summary && `Summary: ${session.summary}`,
+    ...bookings.map(
+      ({ title, start_time }) => `Booked: ${title}, ${sayMoment(Temporal.Instant.from(start_time), zone)}`,
+    ),
+    recording && `Recording: ${recording.url}${recording.expires ? ' (this link expires)' : ''}`,
+    noteMark(session.vapi_call_id),
+  ]
+    .filter(Boolean)
+    .join('\n')
+}
+
+/** VAPI's ended reasons in words a business reads; they are many, so most are known by how they look. */
+const ENDINGS: readonly (readonly [RegExp, string])[] = [
+  [/^customer-ended-call/, 'The caller hung up'],
+  [/^assistant-(ended-call|said-end-call-phrase)/, 'The receptionist ended the call'],
+  [/forwarded/, 'The call was transferred'],
+  [/^silence-timed-out/, 'Ended after a silence'],
+  [/^exceeded-max-duration/, 'Ended at the longest duration allowed'],
+  [/^voicemail/, 'Reached a voicemail'],
+  [/^customer-(did-not-answer|busy)/, 'The caller could not be reached'],
+  [/error|fail|fault|invalid|not-found|no-assistant/, 'The call failed'],
+]
+
+function outcome(session: Session, bookings: readonly Booking[]): string {
+  const reason = session.ended_reason ?? ''
+  const ending = ENDINGS.find(([pattern]) => pattern.test(reason))?.[1]
+  const told = ending
+    ? ending === 'The call failed'
+      ? `${ending} (${reason})`
+      : ending
+    : reason || 'The call ended'
+  return bookings.length > 0 ? `Appointment booked. ${told}` : told
+}
+
+function duration({ duration_seconds, started_at, ended_at }: Session): string {
+  const seconds =
+    duration_seconds ?? (ended_at ? Math.max(0, Math.round(started_at.until(ended_at).total('seconds'))) : 0)
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+}

@@ -1,0 +1,54 @@
+import type { Runner } from '../database/pool.ts'
+import type { ClientRow } from './client.ts'
+
+/** What is stored of a client, in the names of the table. */
+export interface NewClient {
+  client_name: string
+  twilio_number: string
+  ghl_token: string
+  location_id: string
+  calendar_id?: string | null
+  timezone?: string
+  settings?: Record<string, unknown>
+  status?: string
+}
+
+/** The table `clients`. */
+export function createClientRepository({ sql }: { sql: Runner }) {
+  return {
+    /** The client whose number was dialled; through the unique index idx_clients_twilio_number. */
+    async byNumber(number: string, on: Runner = sql): Promise<ClientRow | undefined> {
+      const rows = await on<ClientRow[]>`
+        select id, client_name, twilio_number, ghl_token, location_id, calendar_id, timezone, settings, status
+        from clients where twilio_number = ${number}`
+      return rows[0]
+    },
+
+    async byId(id: string, on: Runner = sql): Promise<ClientRow | undefined> {
+      const rows = await on<ClientRow[]>`
+        select id, client_name, twilio_number, ghl_token, location_id, calendar_id, timezone, settings, status
+        from clients where id = ${id}`
+      return rows[0]
+    },
+
+    /** Writes the client that answers `twilio_number`, new or changed, and answers its id. */
+    async put(client: NewClient, on: Runner = sql): Promise<string> {
+      const rows = await on<{ id: string }[]>`
+        insert into clients
+          (client_name, twilio_number, ghl_token, location_id, calendar_id, timezone, settings, status)
+        values (
+          ${client.client_name}, ${client.twilio_number}, ${client.ghl_token}, ${client.location_id},
+          ${client.calendar_id ?? null}, ${client.timezone ?? 'America/New_York'},
+          ${on.json((client.settings ?? {}) as never)}, ${client.status ?? 'active'}
+        )
+        on conflict (twilio_number) do update set
+          client_name = excluded.client_name, ghl_token = excluded.ghl_token, location_id = excluded.location_id,
+          calendar_id = excluded.calendar_id, timezone = excluded.timezone, settings = excluded.settings,
+          status = excluded.status
+        returning id`
+      return rows[0]?.id as string
+    },
+  }
+}
+
+export type ClientRepository = ReturnType<typeof createClientRepository>

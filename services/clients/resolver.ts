@@ -1,0 +1,103 @@
+import { createLookup, SourceUnavailable } from '../cache.ts'
+import { toE164 } from '../phone.ts'
+import { type Client, toClient } from './client.ts'
+import type { ClientRepository } from './repository.ts'
+
+/** Who a request is about. `unavailable`: the database did not answer and nothing was known. */
+export type Resolution =
+  | { client: Client; source: 'cache' | 'load' | 'last-known' }
+  | { client: undefined; reason: 'unknown' | 'unavailable' }
+
+export interface ResolverOptions {
+  repository: Pick<ClientRepository, 'byNumber' | 'byId'>
+  max: number
+  ttlMs: number
+}
+
+/** A change to the table `clients`, as its trigger announces it. */
+interface Change {
+  id: string
+  numbers: string[]
+  removed: boolean
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+const UNKNOWN: Resolution = { client: undefined, reason: 'unknown' }
+
+/** Phone number → client and id → client, through memory. */
+export function createClientResolver({ repository, max, ttlMs }: ResolverOptions) {
+  const numbers = createLookup<Client>({
+    max,
+    ttlMs,
+    load: async (number) => {
+      const row = await repository.byNumber(number)
+      return row && toClient(row)
+    },
+  })
+  const ids = createLookup<Client>({
+    max,
+    ttlMs,
+    load: async (id) => {
+      const row = await repository.byId(id)
+      return row && toClient(row)
+    },
+  })
+
+  async function find(lookup: typeof numbers, key: string): Promise<Resolution> {
+    try {
+      const found = await lookup.get(key)
+      return found.value ? { client: found.value, source: found.source } : UNKNOWN
+    } catch (error) {
+      if (error instanceof SourceUnavailable) return { client: undefined, reason: 'unavailable' }
+      throw error
+    }
+  }
+
+  return {
+    /** By the number that was dialled, in any notation. Never rejects because the database is away. */
+    async byNumber(number: string | undefined): Promise<Resolution> {
+      const e164 = toE164(number)
+      return e164 ? find(numbers, e164) : UNKNOWN
+    },
+
+    /** By the client's id (a UUID). Never rejects because the database is away. */
+    async byId(id: string | undefined): Promise<Resolution> {
+      return id && UUID.test(id) ? find(ids, id.toLowerCase()) : UNKNOWN
+    },
+
+    /** Takes in a notification of the channel `clients_changed`. One that cannot be read empties everything. */
+    changed(payload: string) {
+      const change = readChange(payload)
+      if (!change) return this.clear()
+      const owned = change.removed ? undefined : change.numbers.at(-1)
+      for (const number of change.numbers) {
+        if (number === owned) numbers.outdate(number)
+        // It has passed to somebody else, or to nobody: it must never again be answered for its old owner.
+        else numbers.forget(number)
+      }
+      if (change.removed) ids.forget(change.id)
+      else ids.outdate(change.id)
+    },
+
+    /** Changes may have been missed: everything is asked for again. */
+    clear() {
+      numbers.clear()
+      ids.clear()
+    },
+
+    get size() {
+      return numbers.size
+    },
+  }
+}
+
+export type ClientResolver = ReturnType<typeof createClientResolver>
+
+function readChange(payload: string): Change | undefined {
+  try {
+    const change = JSON.parse(payload) as Change
+    return typeof change.id === 'string' && Array.isArray(change.numbers) ? change : undefined
+  } catch {
+    return undefined
+  }
+}

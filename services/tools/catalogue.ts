@@ -1,0 +1,52 @@
+import type { TObject, TSchema } from '@sinclair/typebox'
+import type { Vapi } from '@vapi-ai/server-sdk'
+import type { Client } from '../clients/client.ts'
+import { bookAppointment } from './book-appointment.ts'
+import { checkAvailability } from './check-availability.ts'
+import type { Tool } from './define.ts'
+import { findOrCreateContact } from './find-or-create-contact.ts'
+
+/** Everything the receptionist can do, by name. */
+export const catalogue: ReadonlyMap<string, Tool> = new Map(
+  [findOrCreateContact, checkAvailability, bookAppointment].map((tool) => [tool.name, tool]),
+)
+
+const NEEDS_CALENDAR = new Set([checkAvailability.name, bookAppointment.name])
+
+/**
+ * The tools a client's assistant gets, in VAPI's form. They have no server: VAPI uses the assistant's.
+ * `hold` is said while one works.
+ */
+export function vapiToolsOf(client: Client, hold: string): Vapi.OpenAiModelToolsItem[] {
+  const canBook = Boolean(client.crm.calendarId && client.timezone)
+  return [...catalogue.values()]
+    .filter((tool) => canBook || !NEEDS_CALENDAR.has(tool.name))
+    .map((tool) => ({
+      type: 'function',
+      function: { name: tool.name, description: tool.description, parameters: parametersOf(tool.input) },
+      messages: [{ type: 'request-start', content: hold }],
+    }))
+}
+
+/** What VAPI's JSON Schema knows; whether it refuses other keywords is not documented, so none are sent. */
+const KEYWORDS = ['type', 'description', 'pattern', 'format', 'required', 'enum', 'title'] as const
+
+function parametersOf(input: TObject): Vapi.OpenAiFunctionParameters {
+  return { properties: {}, ...reduced(input) } as Vapi.OpenAiFunctionParameters
+}
+
+function reduced(schema: TSchema): Record<string, unknown> {
+  const kept = Object.fromEntries(
+    KEYWORDS.flatMap((word) => (schema[word] === undefined ? [] : [[word, schema[word]]])),
+  )
+  if (schema.properties) {
+    kept.properties = Object.fromEntries(
+      Object.entries(schema.properties as Record<string, TSchema>).map(([name, inner]) => [
+        name,
+        reduced(inner),
+      ]),
+    )
+  }
+  if (schema.items) kept.items = reduced(schema.items as TSchema)
+  return kept
+}

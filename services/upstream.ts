@@ -1,0 +1,158 @@
+import { type Dispatcher, errors, request } from 'undici'
+import { AppError } from './errors.ts'
+
+export interface UpstreamFacts {
+  status?: number
+  outcome: 'none' | 'unknown'
+  retryAfterSeconds?: number
+  body?: unknown
+  cause?: unknown
+}
+
+/**
+ * A request to a remote system failed.
+ *
+ * `outcome` says what is known of its effect. `none`: it was refused, or never left. `unknown`: it may have
+ * been carried out and the answer was lost.
+ */
+export class UpstreamError extends Error {
+  override readonly name = 'UpstreamError'
+  /** Method and path, without ids. */
+  readonly operation: string
+  /** HTTP status of the answer; undefined if there was none. */
+  readonly status: number | undefined
+  readonly outcome: 'none' | 'unknown'
+  readonly retryAfterSeconds: number | undefined
+  /** The answer's body. Never shown to anybody: it is somebody else's text. */
+  readonly body: unknown
+
+  constructor(operation: string, reason: string, facts: UpstreamFacts) {
+    super(`${operation}: ${reason}`, { cause: facts.cause })
+    this.operation = operation
+    this.status = facts.status
+    this.outcome = facts.outcome
+    this.retryAfterSeconds = facts.retryAfterSeconds
+    // Not enumerable: a logger that prints an error's own properties must not print a contact.
+    Object.defineProperty(this, 'body', { value: facts.body, enumerable: false })
+  }
+
+  /** Whether the same request may succeed later. A refused credential may: somebody renews it. */
+  get retryable(): boolean {
+    return this.status === undefined || [401, 403, 408, 429].includes(this.status) || this.status >= 500
+  }
+
+  /** The failure of the CRM in the words of the catalogue. */
+  toAppError(): AppError {
+    const extras = {
+      cause: this,
+      ...(this.retryAfterSeconds !== undefined && { retryAfterSeconds: this.retryAfterSeconds }),
+    }
+    if (this.status === undefined) {
+      return new AppError(this.outcome === 'none' ? 'CRM_UNAVAILABLE' : 'CRM_TIMEOUT', extras)
+    }
+    return new AppError(this.status === 429 || this.status >= 500 ? 'CRM_UNAVAILABLE' : 'CRM_REFUSED', extras)
+  }
+}
+
+export interface UpstreamRequest {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  path: string
+  query?: Record<string, string | number | undefined>
+  headers?: Record<string, string>
+  body?: Record<string, unknown>
+  signal: AbortSignal
+}
+
+export interface UpstreamAnswer {
+  status: number
+  headers: Record<string, string | string[] | undefined>
+  text: string
+}
+
+export interface SenderOptions {
+  baseUrl: string
+  dispatcher: Dispatcher
+  /** Milliseconds for one attempt, from connecting to the last byte. */
+  deadlineMs: number
+}
+
+/**
+ * Sends requests to one remote system, each with a deadline. Redirects are not followed.
+ * Answers below 400 are returned, everything else throws UpstreamError.
+ */
+export function createSender({ baseUrl, dispatcher, deadlineMs }: SenderOptions) {
+  const base = new URL(baseUrl)
+  return async ({
+    method,
+    path,
+    query = {},
+    headers,
+    body,
+    signal,
+  }: UpstreamRequest): Promise<UpstreamAnswer> => {
+    const operation = `${method} ${withoutIds(path)}`
+    const url = new URL(path, base)
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(name, String(value))
+    }
+    try {
+      const response = await request(url, {
+        method,
+        dispatcher,
+        signal: AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]),
+        headers: {
+          accept: 'application/json',
+          ...headers,
+          ...(body && { 'content-type': 'application/json' }),
+        },
+        ...(body && { body: JSON.stringify(body) }),
+      })
+      const text = await response.body.text()
+      const { statusCode: status } = response
+      if (status < 400) return { status, headers: response.headers, text }
+      throw refusal(operation, status, response.headers['retry-after'], text)
+    } catch (error) {
+      if (error instanceof UpstreamError) throw error
+      throw new UpstreamError(operation, 'no answer', {
+        outcome: neverLeft(error) ? 'none' : 'unknown',
+        cause: error,
+      })
+    }
+  }
+}
+
+function refusal(operation: string, status: number, retryAfter: string | string[] | undefined, text: string) {
+  const seconds = Number(retryAfter)
+  return new UpstreamError(operation, `status ${status}`, {
+    status,
+    // A gateway's 5xx may hide a success.
+    outcome: status >= 500 ? 'unknown' : 'none',
+    ...(seconds > 0 && { retryAfterSeconds: seconds }),
+    body: parseJson(text),
+  })
+}
+
+/** A connection that was never made carried nothing over. */
+function neverLeft(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code
+  return (
+    error instanceof errors.ConnectTimeoutError ||
+    code === 'ECONNREFUSED' ||
+    code === 'ENOTFOUND' ||
+    code === 'EAI_AGAIN'
+  )
+}
+
+/** Paths name an operation in logs and metrics; ids in them name a person. */
+function withoutIds(path: string): string {
+  return path.replace(/\/(?=[^/]*\d)[^/?]{8,}|\/[A-Za-z0-9]{15,}(?=\/|$)/g, '/:id')
+}
+
+/** The value of a JSON text, or undefined. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
