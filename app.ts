@@ -1,5 +1,5 @@
 import sensible from '@fastify/sensible'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Config } from './config.ts'
 import auth from './plugins/auth.ts'
 import clients from './plugins/clients.ts'
@@ -28,7 +28,7 @@ export interface Overrides {
 export async function buildApp(config: Config, overrides: Overrides = {}): Promise<FastifyInstance> {
   const app = Fastify({
     logger: loggerOptions(config.logLevel, overrides.logStream),
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     // What others send is taken as it is: nothing is dropped from a body or turned into another type.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
   })
