@@ -26,7 +26,9 @@ function show(what: string, played: Played | undefined, ok: boolean, remark: str
   step += 1
   if (!ok) failed += 1
   const ms = played ? `${played.ms.toFixed(1)} ms` : ''
-  console.log(`${ok ? ' ok ' : 'FAIL'} ${String(step).padStart(2)}  ${what.padEnd(30)} ${ms.padStart(10)}  ${remark}`)
+  console.log(
+    `${ok ? ' ok ' : 'FAIL'} ${String(step).padStart(2)}  ${what.padEnd(30)} ${ms.padStart(10)}  ${remark}`,
+  )
 }
 const cut = (text: string, max = 90) => (text.length > max ? `${text.slice(0, max - 1)}…` : text)
 
@@ -39,7 +41,14 @@ const crm = await startCrmSandbox({
       token: 'pit-demo',
       name: 'Riverside Plumbing',
       timezone: ZONE,
-      calendars: [{ id: CALENDAR, name: 'Visits', slotMinutes: 60, openHours: [{ days: [1, 2, 3, 4, 5, 6, 7], from: '09:00', to: '17:00' }] }],
+      calendars: [
+        {
+          id: CALENDAR,
+          name: 'Visits',
+          slotMinutes: 60,
+          openHours: [{ days: [1, 2, 3, 4, 5, 6, 7], from: '09:00', to: '17:00' }],
+        },
+      ],
     },
   ],
 })
@@ -80,7 +89,9 @@ await play()
 const note = await showResult()
 await showRecording(note)
 
-console.log(failed === 0 ? '\nEvery step was as expected.' : `\n${failed} of ${step} steps were not as expected.`)
+console.log(
+  failed === 0 ? '\nEvery step was as expected.' : `\n${failed} of ${step} steps were not as expected.`,
+)
 if (keep) {
   console.log(`\nStill running (Ctrl-C ends it):
   server        ${config.publicUrl}   (bearer token demo-token, client ${clientId})
@@ -100,22 +111,32 @@ async function end() {
 
 async function play() {
   const ring = await call.ring()
-  const answer = ring.body as { assistant?: { firstMessage?: string; metadata?: { clientId?: string }; model?: { tools?: unknown[] } } }
+  const answer = ring.body as {
+    assistant?: { firstMessage?: string; metadata?: { clientId?: string }; model?: { tools?: unknown[] } }
+  }
   show(
     'assistant-request',
     ring,
     ring.status === 200 && answer.assistant?.metadata?.clientId === clientId,
     `${answer.assistant?.model?.tools?.length ?? 0} tools, "${cut(answer.assistant?.firstMessage ?? 'nobody answers', 70)}"`,
   )
-  for (const status of ['queued', 'ringing', 'in-progress']) await acknowledged(`status-update ${status}`, call.status(status))
+  for (const status of ['queued', 'ringing', 'in-progress'])
+    await acknowledged(`status-update ${status}`, call.status(status))
   await acknowledged('speech-update', call.speech('assistant', 'started'))
 
   const found = await tool('find_or_create_contact', { name: 'Ann Lee' })
   show('tool find_or_create_contact', found.played, found.result !== undefined, cut(found.text))
   const free = await tool('check_availability', {})
   show('tool check_availability', free.played, free.text.startsWith('Free: '), cut(free.text))
-  await acknowledged('conversation-update', call.conversation([{ role: 'user', content: 'The first one, please.' }]))
-  const booked = await tool('book_appointment', { start_time: firstOffer(free.text), name: 'Ann Lee', title: 'Leaking tap' })
+  await acknowledged(
+    'conversation-update',
+    call.conversation([{ role: 'user', content: 'The first one, please.' }]),
+  )
+  const booked = await tool('book_appointment', {
+    start_time: firstOffer(free.text),
+    name: 'Ann Lee',
+    title: 'Leaking tap',
+  })
   show('tool book_appointment', booked.played, booked.text.startsWith('Booked: '), cut(booked.text))
 
   await acknowledged('status-update ended', call.status('ended', { endedReason: 'customer-ended-call' }))
@@ -148,7 +169,9 @@ function firstOffer(sentence: string): string {
     const date = today.add({ days })
     if (date.toLocaleString('en-US', { weekday: 'long', month: 'long', day: 'numeric' }) !== day) continue
     const [, hour = '0', minute = '0', half] = /^(\d+):(\d+) ([AP]M)/.exec(time ?? '') ?? []
-    return date.toPlainDateTime({ hour: (Number(hour) % 12) + (half === 'PM' ? 12 : 0), minute: Number(minute) }).toString()
+    return date
+      .toPlainDateTime({ hour: (Number(hour) % 12) + (half === 'PM' ? 12 : 0), minute: Number(minute) })
+      .toString()
   }
   return ''
 }
@@ -161,25 +184,51 @@ async function showResult(): Promise<string> {
   const contacts = location().contacts
   const appointments = location().appointments
   const notes = written()
-  show('CRM: contact', undefined, contacts.length === 1 && contacts[0]?.phone === CALLER, `${contacts.length} written`)
-  show('CRM: appointment', undefined, appointments.length === 1 && appointments[0]?.contactId === contacts[0]?.id, `${appointments.length} written`)
-  show('CRM: note', undefined, notes.length === 1 && Boolean(notes[0]?.body.includes(call.callId)), `${notes.length} written`)
+  show(
+    'CRM: contact',
+    undefined,
+    contacts.length === 1 && contacts[0]?.phone === CALLER,
+    `${contacts.length} written`,
+  )
+  show(
+    'CRM: appointment',
+    undefined,
+    appointments.length === 1 && appointments[0]?.contactId === contacts[0]?.id,
+    `${appointments.length} written`,
+  )
+  show(
+    'CRM: note',
+    undefined,
+    notes.length === 1 && Boolean(notes[0]?.body.includes(call.callId)),
+    `${notes.length} written`,
+  )
 
   const [session] = await app.sql`
     select status, ended_reason, duration_seconds, caller, ghl_contact_id, length(transcript) as transcript_length, summary
     from voice_sessions where vapi_call_id = ${call.callId}`
   const events = await app.sql`
     select event_key from call_events where vapi_call_id = ${call.callId} order by received_at`
-  show('database: voice session', undefined, session?.status === 'ended' && session.ghl_contact_id === contacts[0]?.id, '1 row')
+  show(
+    'database: voice session',
+    undefined,
+    session?.status === 'ended' && session.ghl_contact_id === contacts[0]?.id,
+    '1 row',
+  )
   console.log('\nIn the database')
   for (const [name, value] of Object.entries(session ?? {})) console.log(`  ${name.padEnd(18)} ${value}`)
   console.log(`  ${'events'.padEnd(18)} ${events.map(({ event_key }) => event_key).join(', ')}`)
   console.log('\nIn the CRM')
-  for (const { id, contactName, phone } of contacts as readonly { id: string; contactName?: string; phone?: string }[]) {
+  for (const { id, contactName, phone } of contacts as readonly {
+    id: string
+    contactName?: string
+    phone?: string
+  }[]) {
     console.log(`  contact            ${id} ${contactName ?? ''} ${phone ?? ''}`)
   }
-  for (const { id, title, startTime } of appointments) console.log(`  appointment        ${id} ${title ?? ''} ${startTime}`)
-  for (const { id, body } of notes) console.log(`  note               ${id}\n${body.replace(/^/gm, '    | ')}`)
+  for (const { id, title, startTime } of appointments)
+    console.log(`  appointment        ${id} ${title ?? ''} ${startTime}`)
+  for (const { id, body } of notes)
+    console.log(`  note               ${id}\n${body.replace(/^/gm, '    | ')}`)
   return notes[0]?.body ?? ''
 }
 
@@ -188,7 +237,12 @@ async function showRecording(body: string) {
   const visit = link ? await request(link) : undefined
   await visit?.body.dump()
   console.log('')
-  show('recording link in the note', undefined, visit?.statusCode === 302, `leads to ${cut(String(visit?.headers.location), 60)}`)
+  show(
+    'recording link in the note',
+    undefined,
+    visit?.statusCode === 302,
+    `leads to ${cut(String(visit?.headers.location), 60)}`,
+  )
 }
 
 function freePort(): Promise<number> {
@@ -196,7 +250,9 @@ function freePort(): Promise<number> {
     const server = net.createServer().once('error', reject)
     server.listen(0, '127.0.0.1', () => {
       const address = server.address()
-      server.close(() => (address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port'))))
+      server.close(() =>
+        address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
+      )
     })
   })
 }

@@ -5,6 +5,8 @@ import { request } from 'undici'
 export interface PlayerOptions {
   /** The server URL of the phone number, to which the assistant-request goes. */
   webhookUrl: string
+  /** Where to really send what the assistant wants sent to its own server's address. */
+  serverUrl?: string
   /** The secret of VAPI's credential for it; undefined: none is sent. */
   token?: string | undefined
   called: string
@@ -12,6 +14,8 @@ export interface PlayerOptions {
   caller?: string | undefined
   callId?: string
   now?: () => Temporal.Instant
+  /** Told of every message and its answer. */
+  onExchange?: (request: unknown, played: Played) => void
 }
 
 export interface Played {
@@ -87,16 +91,26 @@ export function createPlayer(options: PlayerOptions) {
     } catch {
       // not every answer is JSON
     }
-    return { status: response.statusCode, body: parsed, ms }
+    const played = { status: response.statusCode, body: parsed, ms }
+    options.onExchange?.(body, played)
+    return played
   }
 
   /** Sends a message to wherever the assistant says, and again as its backoff plan says. */
   async function send(type: string, fields: Json = {}): Promise<Played> {
-    const server = (assistant?.server ?? {}) as { url?: string; headers?: Record<string, string>; backoffPlan?: BackoffPlan }
+    const server = (assistant?.server ?? {}) as {
+      url?: string
+      headers?: Record<string, string>
+      backoffPlan?: BackoffPlan
+    }
     const plan = server.backoffPlan
     const body = envelope(type, fields)
     for (let retry = 0; ; retry++) {
-      const played = await post(server.url ?? options.webhookUrl, server.headers ?? {}, body).catch((error: unknown) => {
+      const played = await post(
+        options.serverUrl ?? server.url ?? options.webhookUrl,
+        server.headers ?? {},
+        body,
+      ).catch((error: unknown) => {
         if (!plan || retry >= plan.maxRetries) throw error
         return undefined
       })
@@ -123,9 +137,11 @@ export function createPlayer(options: PlayerOptions) {
 
     status: (status: string, fields: Json = {}) => send('status-update', { status, ...fields }),
 
-    speech: (role: 'assistant' | 'user', status: 'started' | 'stopped') => send('speech-update', { status, role, turn: 1 }),
+    speech: (role: 'assistant' | 'user', status: 'started' | 'stopped') =>
+      send('speech-update', { status, role, turn: 1 }),
 
-    conversation: (messages: Json[]) => send('conversation-update', { messages, messagesOpenAIFormatted: messages }),
+    conversation: (messages: Json[]) =>
+      send('conversation-update', { messages, messagesOpenAIFormatted: messages }),
 
     /** The language model uses a tool. `arguments` are an object, as VAPI sends them. */
     tool(name: string, args: Json, toolCallId = `call_${randomUUID().replaceAll('-', '').slice(0, 24)}`) {
@@ -138,7 +154,13 @@ export function createPlayer(options: PlayerOptions) {
     },
 
     /** The call is over and VAPI has worked it up. */
-    report(fields: { transcript: string; summary: string; structuredData?: Json; endedReason?: string; seconds?: number }) {
+    report(fields: {
+      transcript: string
+      summary: string
+      structuredData?: Json
+      endedReason?: string
+      seconds?: number
+    }) {
       const endedAt = now()
       const begun = endedAt.subtract({ seconds: fields.seconds ?? 88 })
       const recording = `https://storage.vapi.ai/${id}-mono.wav?signature=${randomUUID()}`
@@ -147,7 +169,11 @@ export function createPlayer(options: PlayerOptions) {
         startedAt: begun.toString({ smallestUnit: 'millisecond' }),
         endedAt: endedAt.toString({ smallestUnit: 'millisecond' }),
         cost: 0.0812,
-        analysis: { summary: fields.summary, ...(fields.structuredData && { structuredData: fields.structuredData }), successEvaluation: 'true' },
+        analysis: {
+          summary: fields.summary,
+          ...(fields.structuredData && { structuredData: fields.structuredData }),
+          successEvaluation: 'true',
+        },
         artifact: {
           transcript: fields.transcript,
           messages: [],
