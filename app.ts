@@ -7,11 +7,13 @@ import database from './plugins/database.ts'
 import errors from './plugins/errors.ts'
 import ghl from './plugins/ghl.ts'
 import jobs, { type JobsPluginOptions } from './plugins/jobs.ts'
+import mcpDoor from './plugins/mcp.ts'
 import metrics from './plugins/metrics.ts'
 import requestLog, { loggerOptions } from './plugins/request-log.ts'
 import services from './plugins/services.ts'
 import vapi from './plugins/vapi.ts'
 import health from './routes/health.ts'
+import mcp from './routes/mcp.ts'
 import recordings from './routes/recordings.ts'
 import tools from './routes/tools.ts'
 import webhooks from './routes/vapi/webhooks.ts'
@@ -48,6 +50,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     publicUrl: config.publicUrl,
     credentialId: config.vapi.credentialId,
   })
+  await app.register(mcpDoor, { upstreamUrl: config.ghl.mcpUrl })
 
   // Who may call what: one scope for each audience, whose first line is its guard.
   await app.register(async function everybody(scope) {
@@ -61,6 +64,10 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   await app.register(async function toolUsers(scope) {
     scope.addHook('onRequest', scope.guards.toolAuth)
     await scope.register(tools)
+  })
+  await app.register(async function mcpClients(scope) {
+    scope.addHook('onRequest', scope.guards.mcpAuth)
+    await scope.register(mcp, { publicUrl: config.publicUrl })
   })
   return app
 }

@@ -32,6 +32,7 @@ const Environment = Type.Object({
   VAPI_API_KEY: Type.Optional(Type.String()),
   VAPI_BASE_URL: HttpUrl({ default: 'https://api.vapi.ai' }),
   GHL_BASE_URL: HttpUrl({ default: 'https://services.leadconnectorhq.com' }),
+  GHL_MCP_URL: HttpUrl({ default: 'https://services.leadconnectorhq.com/mcp/' }),
   CLIENT_CACHE_TTL_MS: Type.Integer({ default: 300_000, minimum: 1_000, maximum: 86_400_000 }),
   CLIENT_CACHE_MAX: Type.Integer({ default: 10_000, minimum: 1, maximum: 10_000_000 }),
 })
@@ -55,7 +56,7 @@ export interface Config {
     readonly apiKey: string | undefined
     readonly baseUrl: string
   }
-  readonly ghl: { readonly baseUrl: string }
+  readonly ghl: { readonly baseUrl: string; readonly mcpUrl: string }
   readonly clientCache: { readonly ttlMs: number; readonly max: number }
 }
 
@@ -75,12 +76,13 @@ export class ConfigError extends Error {
  * @throws ConfigError naming every variable that is at fault.
  */
 export function loadConfig(env: Record<string, string | undefined> = process.env): Config {
-  const given: Record<string, string> = {}
-  for (const name of Object.keys(Environment.properties)) {
+  const given: Record<string, string | number> = {}
+  for (const [name, schema] of Object.entries(Environment.properties)) {
     const value = env[name]?.trim()
-    if (value) given[name] = value
+    // Digits only: TypeBox's own conversion would read "true" as port 1.
+    if (value) given[name] = schema.type === 'integer' && /^\d+$/.test(value) ? Number(value) : value
   }
-  const read = Value.Default(Environment, Value.Convert(Environment, given)) as Environment
+  const read = Value.Default(Environment, given) as Environment
   const problems = new Map<string, string>()
   for (const error of Value.Errors(Environment, read)) {
     const name = error.path.split('/')[1] ?? ''
@@ -108,7 +110,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
       apiKey: read.VAPI_API_KEY,
       baseUrl: read.VAPI_BASE_URL.replace(/\/+$/, ''),
     },
-    ghl: { baseUrl: read.GHL_BASE_URL.replace(/\/+$/, '') },
+    ghl: { baseUrl: read.GHL_BASE_URL.replace(/\/+$/, ''), mcpUrl: read.GHL_MCP_URL },
     clientCache: { ttlMs: read.CLIENT_CACHE_TTL_MS, max: read.CLIENT_CACHE_MAX },
   })
 }

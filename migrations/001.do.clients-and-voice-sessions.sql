@@ -3,13 +3,13 @@
 
 create table if not exists clients (
   id uuid primary key default gen_random_uuid(),
-  client_name text not null,
-  twilio_number text not null,
-  ghl_token text not null,
-  location_id text not null
+  twilio_number text not null
 );
 
 alter table clients
+  add column if not exists client_name text,
+  add column if not exists ghl_token text,
+  add column if not exists location_id text,
   add column if not exists calendar_id text,
   add column if not exists timezone text,
   add column if not exists settings jsonb,
@@ -17,6 +17,11 @@ alter table clients
   add column if not exists created_at timestamptz,
   add column if not exists updated_at timestamptz;
 
+-- What a row lacks it gets as nothing usable: the client is kept, and named as faulty when it is read.
+update clients set client_name = '' where client_name is null;
+update clients set twilio_number = 'none ' || id where twilio_number is null;
+update clients set ghl_token = '' where ghl_token is null;
+update clients set location_id = '' where location_id is null;
 update clients set settings = '{}' where settings is null;
 update clients set status = 'active' where status is null;
 update clients set timezone = 'America/New_York' where timezone is null;
@@ -25,6 +30,10 @@ update clients set updated_at = created_at where updated_at is null;
 
 alter table clients
   alter column id set default gen_random_uuid(),
+  alter column client_name set not null,
+  alter column twilio_number set not null,
+  alter column ghl_token set not null,
+  alter column location_id set not null,
   alter column timezone set default 'America/New_York',
   alter column settings set default '{}',
   alter column settings set not null,
@@ -42,11 +51,12 @@ set twilio_number = n.e164
 from (
   select id,
     case
-      when twilio_number ~ '^\s*\+' then '+' || regexp_replace(twilio_number, '\D', '', 'g')
-      when length(regexp_replace(twilio_number, '\D', '', 'g')) = 10 then '+1' || regexp_replace(twilio_number, '\D', '', 'g')
-      when regexp_replace(twilio_number, '\D', '', 'g') ~ '^1\d{10}$' then '+' || regexp_replace(twilio_number, '\D', '', 'g')
+      when twilio_number !~ '^[-+\d\s().]+$' then null
+      when twilio_number ~ '^\s*\+' and length(digits) between 8 and 15 then '+' || digits
+      when digits ~ '^[2-9]\d\d[2-9]\d{6}$' then '+1' || digits
+      when digits ~ '^1[2-9]\d\d[2-9]\d{6}$' then '+' || digits
     end as e164
-  from clients
+  from (select id, twilio_number, regexp_replace(twilio_number, '\D', '', 'g') as digits from clients) typed
 ) n
 where n.id = c.id
   and n.e164 is not null
@@ -57,14 +67,13 @@ where n.id = c.id
       in (regexp_replace(n.e164, '\D', '', 'g'), regexp_replace(c.twilio_number, '\D', '', 'g'))
   );
 
-create unique index if not exists idx_clients_twilio_number on clients (twilio_number);
-
 create table if not exists voice_sessions (
   id uuid primary key default gen_random_uuid(),
   client_id uuid references clients on delete cascade
 );
 
 alter table voice_sessions
+  add column if not exists client_id uuid,
   add column if not exists vapi_call_id text,
   add column if not exists caller text,
   add column if not exists called_number text,
@@ -121,8 +130,11 @@ set vapi_call_id = null, context = s.context || jsonb_build_object('duplicateOf'
 from ranked r
 where r.id = s.id and r.place > 1;
 
-create index if not exists idx_voice_sessions_client_id on voice_sessions (client_id, started_at desc);
-create unique index if not exists idx_voice_sessions_vapi_call_id on voice_sessions (vapi_call_id);
+-- The older server may have indexes of these names that are not unique or have fewer columns.
+drop index if exists idx_clients_twilio_number, idx_voice_sessions_client_id, idx_voice_sessions_vapi_call_id;
+create unique index idx_clients_twilio_number on clients (twilio_number);
+create index idx_voice_sessions_client_id on voice_sessions (client_id, started_at desc);
+create unique index idx_voice_sessions_vapi_call_id on voice_sessions (vapi_call_id);
 
 do $$
 declare
@@ -138,6 +150,7 @@ begin
     select from pg_constraint
     where conrelid = 'voice_sessions'::regclass and confrelid = 'clients'::regclass and contype = 'f'
   ) then
+    -- Not checked for what is there: rows of clients long gone are kept.
     alter table voice_sessions
       add constraint voice_sessions_client_id_fkey foreign key (client_id) references clients on delete cascade not valid;
   end if;

@@ -48,6 +48,15 @@ return (
   ) chosen
 );
 
+-- Of two texts about the same thing the longer says more: a second report may be fuller than the first.
+create function fuller_text(a text, b text) returns text
+  language sql immutable parallel safe
+return case
+  when a is null or length(b) > length(a) then b
+  when b is null or length(a) > length(b) then a
+  else greatest(a, b)
+end;
+
 -- A call's status only moves forward: what comes late does not reopen it.
 create function call_status_rank(status text) returns integer
   language sql immutable parallel safe

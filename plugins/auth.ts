@@ -9,6 +9,8 @@ interface Guards {
   vapiAuth: onRequestHookHandler
   /** Whoever uses the tools from outside a call. */
   toolAuth: onRequestHookHandler
+  /** Whoever uses the tools through MCP: a call's assistant. */
+  mcpAuth: onRequestHookHandler
 }
 
 declare module 'fastify' {
@@ -25,9 +27,9 @@ export interface AuthPluginOptions {
 export default fp<AuthPluginOptions>(
   async (app, { webhookTokens }) => {
     if (webhookTokens.length === 0) {
-      app.log.warn('VAPI_WEBHOOK_TOKEN is not set: AUTHENTICATION IS OFF, anybody can use this server')
+      app.log.error('VAPI_WEBHOOK_TOKEN is not set: AUTHENTICATION IS OFF, anybody can use this server')
       const open: onRequestHookHandler = async () => {}
-      app.decorate('guards', { vapiAuth: open, toolAuth: open })
+      app.decorate('guards', { vapiAuth: open, toolAuth: open, mcpAuth: open })
       return
     }
     await app.register(bearerAuth, {
@@ -42,6 +44,7 @@ export default fp<AuthPluginOptions>(
     }
     app.decorate('guards', {
       toolAuth: verify,
+      mcpAuth: verify,
       vapiAuth(request, reply, done) {
         const secret = request.headers['x-vapi-secret']
         // The same check for both, in constant time.

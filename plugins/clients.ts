@@ -26,7 +26,7 @@ export default fp<ClientsPluginOptions>(
       sql: app.sql,
       onMessage: (payload) => clients.changed(payload),
       onListening: () => {
-        clients.clear()
+        void clients.clear()
         listening.resolve()
       },
       onLost: (reason) =>

@@ -3,6 +3,14 @@ import fp from 'fastify-plugin'
 import { SourceUnavailable } from '../services/cache.ts'
 import { DatabaseTimeout } from '../services/database/pool.ts'
 import { AppError } from '../services/errors.ts'
+import { jsonRpcFailure } from '../services/mcp/json-rpc.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** In which words a failure is told. Default: a problem document. */
+    dialect?: 'json-rpc'
+  }
+}
 
 /** Seconds after which it makes sense to try again when the database is away. */
 const RETRY_AFTER_SECONDS = 2
@@ -43,6 +51,8 @@ function send(request: FastifyRequest, reply: FastifyReply, problem: Problem) {
   const { status, code, title, detail, field, retryAfterSeconds, members } = problem
   if (retryAfterSeconds !== undefined) reply.header('retry-after', Math.ceil(retryAfterSeconds))
   if (status === 401) reply.header('www-authenticate', 'Bearer')
+  if (request.routeOptions.config.dialect === 'json-rpc')
+    return reply.code(status).send(jsonRpcFailure(problem, request.body, request.id))
   return reply
     .code(status)
     .type('application/problem+json; charset=utf-8')
@@ -59,7 +69,15 @@ function send(request: FastifyRequest, reply: FastifyReply, problem: Problem) {
     })
 }
 
+const INTERNAL: Problem = {
+  status: 500,
+  code: 'INTERNAL',
+  title: 'Something went wrong on our side.',
+}
+
 function problemOf(error: FastifyError): Problem {
+  // Anything can be thrown.
+  if (!(error instanceof Error)) return INTERNAL
   if (error instanceof AppError) {
     return {
       status: error.status,
@@ -96,7 +114,7 @@ function problemOf(error: FastifyError): Problem {
   }
   const status = error.statusCode ?? 500
   if (status >= 400 && status < 500) return { status, code: error.code ?? 'REFUSED', title: error.message }
-  return { status: 500, code: 'INTERNAL', title: 'Something went wrong on our side.' }
+  return INTERNAL
 }
 
 /** Codes of PostgreSQL and of its driver that mean: not now. A constraint violation is not among them. */

@@ -2,17 +2,13 @@ import fp from 'fastify-plugin'
 import { PgBoss } from 'pg-boss'
 import type { SyncJob } from '../services/calls/recorder.ts'
 import { createDatabase, type Database, type Runner } from '../services/database/pool.ts'
+import { HopelessJob } from '../services/jobs.ts'
 
 /** Work that may wait, by queue. Payloads hold ids only. */
 interface Queues {
   'crm-sync': SyncJob
 }
 type QueueName = keyof Queues
-
-/** A job that cannot succeed however often it is tried. It goes to the dead letters at once. */
-export class HopelessJob extends Error {
-  override readonly name = 'HopelessJob'
-}
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -54,6 +50,8 @@ const QUEUE = {
   retentionSeconds: 30 * DAY,
   deleteAfterSeconds: 7 * DAY,
 }
+/** How often it is looked for workers that have died; pg-boss by itself looks once a minute. */
+const SUPERVISION = { superviseIntervalSeconds: 15, monitorIntervalSeconds: 15 }
 const DEAD_LETTERS = { retentionSeconds: 365 * DAY, deleteAfterSeconds: 365 * DAY }
 const LOCAL_CONCURRENCY = 4
 
@@ -67,7 +65,7 @@ export default fp<JobsPluginOptions>(
       deadlineMs: 10_000,
       onReplaced: () => app.log.error('the queue lost its database: its connections have been replaced'),
     })
-    const boss = new PgBoss({ db: asBossDatabase(sql), registerInstance: false })
+    const boss = new PgBoss({ db: asBossDatabase(sql), registerInstance: false, ...SUPERVISION })
     boss.on('error', (error) => app.log.error({ err: error }, 'the queue reports an error'))
     boss.on('warning', (warning) => app.log.warn({ warning: warning.message }, 'the queue reports a warning'))
     await boss.start()

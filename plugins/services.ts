@@ -6,12 +6,13 @@ import { createKeyRepository } from '../services/calls/keys-repository.ts'
 import { createRecorder, type Recorder } from '../services/calls/recorder.ts'
 import { createRecordings, type Recordings } from '../services/calls/recordings.ts'
 import { type CallRepository, createCallRepository } from '../services/calls/repository.ts'
+import { createSyncRepository } from '../services/calls/sync-repository.ts'
+import { HopelessJob } from '../services/jobs.ts'
 import type { Clock } from '../services/time.ts'
 import { catalogue, vapiToolsOf } from '../services/tools/catalogue.ts'
 import type { Tool } from '../services/tools/define.ts'
 import { createToolRunner, type ToolRunner } from '../services/tools/runner.ts'
 import { UpstreamError } from '../services/upstream.ts'
-import { HopelessJob } from './jobs.ts'
 
 interface Services {
   readonly calls: CallRepository
@@ -63,7 +64,14 @@ export default fp<ServicesPluginOptions>(
       }),
     )
 
-    const crmSync = createCrmSync({ calls, clients, ghl, recordings, clock })
+    const crmSync = createCrmSync({
+      calls,
+      syncs: createSyncRepository({ sql }),
+      clients,
+      ghl,
+      recordings,
+      clock,
+    })
     await jobs.work('crm-sync', (job) =>
       crmSync.run(job).catch((error) => {
         throw error instanceof UpstreamError && !error.retryable

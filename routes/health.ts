@@ -1,6 +1,9 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 
 const Check = Type.Union([Type.Literal('ok'), Type.Literal('failed')])
+/** Monitors give up after some seconds; one that hears nothing cannot say what has failed. */
+const CHECK_DEADLINE_MS = 2_000
+
 const Readiness = Type.Object({ status: Check, database: Check, queue: Check })
 
 /** For health monitors. Public, and says nothing about anybody. */
@@ -27,11 +30,17 @@ const health: FastifyPluginAsyncTypebox = async (scope) => {
       },
     },
     async (_request, reply) => {
-      const tell = (check: Promise<void>) =>
-        check.then(
+      const deadline = AbortSignal.timeout(CHECK_DEADLINE_MS)
+      const late = new Promise<'failed'>((resolve) => {
+        deadline.addEventListener('abort', () => resolve('failed'), { once: true })
+      })
+      const tell = (check: Promise<void>) => {
+        const outcome = check.then(
           () => 'ok' as const,
           () => 'failed' as const,
         )
+        return Promise.race([outcome, late])
+      }
       const [database, queue] = await Promise.all([tell(scope.database.check()), tell(scope.jobs.check())])
       const ready = database === 'ok' && queue === 'ok'
       return reply.code(ready ? 200 : 503).send({ status: ready ? 'ok' : 'failed', database, queue })

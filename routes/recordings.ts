@@ -8,7 +8,7 @@ const recordings: FastifyPluginAsyncTypebox = async (scope) => {
       config: { operation: 'recordings.open' },
       schema: {
         summary: 'Leads to the recording of a call, at an address that is fresh at each visit',
-        params: Type.Object({ link: Type.String({ maxLength: 200 }) }),
+        params: Type.Object({ link: Type.String() }),
       },
     },
     async (request, reply) => {

@@ -1,12 +1,13 @@
 import { type FastifyPluginAsyncTypebox, type Static, Type } from '@fastify/type-provider-typebox'
 import { Problem } from '../schemas/problem.ts'
-import { AppError } from '../services/errors.ts'
 
 const Identity = Type.Object({ client_id: Type.String(), contact_id: Type.Optional(Type.String()) })
 
 /** `POST /tools/:name`, one route for each tool of the catalogue. */
 const tools: FastifyPluginAsyncTypebox = async (scope) => {
   const { catalogue, tools: runner } = scope.services
+  // Claims and holds need a database, and the runner is made without one.
+  runner.connect(scope.sql)
   for (const tool of catalogue.values()) {
     scope.post(
       `/tools/${tool.name}`,
@@ -21,11 +22,10 @@ const tools: FastifyPluginAsyncTypebox = async (scope) => {
       },
       async (request, reply) => {
         const { client_id, contact_id, ...input } = request.body as Static<typeof Identity>
-        const found = await scope.clients.byId(client_id)
-        if (!found.client)
-          throw new AppError(found.reason === 'unknown' ? 'CLIENT_UNKNOWN' : 'DATABASE_UNAVAILABLE')
-        request.client = found.client
-        return reply.code(200).send(await runner.runOne(tool, found.client, contact_id, input))
+        const resolution = await scope.clients.byId(client_id)
+        request.client = resolution.client
+        const { output } = await runner.runOne(tool, resolution, { contactId: contact_id }, input)
+        return reply.code(200).send(output)
       },
     )
   }

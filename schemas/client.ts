@@ -26,6 +26,13 @@ export const LANGUAGES = [
 const literals = <const T extends readonly string[]>(values: T) =>
   Type.Union(values.map((value) => Type.Literal(value as T[number])))
 
+/**
+ * ElevenLabs' voices by VAPI's names or by their own ids, which have 20 characters. VAPI takes any text here and
+ * then fails the call.
+ */
+const ELEVENLABS_VOICE =
+  '^(burt|marissa|andrea|sarah|phillip|steve|joseph|myra|paula|ryan|drew|paul|mrb|matilda|mark|[A-Za-z0-9]{20})$'
+
 const text = (maxLength: number, description: string) => Type.String({ minLength: 1, maxLength, description })
 
 /** E.164; the format is checked more strictly where a number is written. */
@@ -56,7 +63,10 @@ export const ClientSettings = Type.Partial(
       language: literals(LANGUAGES),
       voice: Type.Union([
         Type.Object({ provider: Type.Literal('vapi'), voiceId: text(100, 'Name of a VAPI voice') }),
-        Type.Object({ provider: Type.Literal('11labs'), voiceId: text(100, 'ElevenLabs voice id') }),
+        Type.Object({
+          provider: Type.Literal('11labs'),
+          voiceId: Type.String({ pattern: ELEVENLABS_VOICE, description: 'ElevenLabs voice, by name or id' }),
+        }),
       ]),
       model: Type.Union([provider('openai'), provider('anthropic'), provider('google')]),
       transfer_number: PhoneNumber,
@@ -64,6 +74,31 @@ export const ClientSettings = Type.Partial(
         description:
           'off: nothing is recorded. announce: the greeting says that an AI answers and the call is recorded.',
       }),
+      mcp_tools: Type.Object(
+        {
+          upstream: Type.Optional(
+            Type.Boolean({
+              description:
+                "true: the assistant gets the CRM's own tools beside ours. false: they are not offered at /mcp either.",
+            }),
+          ),
+          allow: Type.Optional(
+            Type.Array(text(200, "A tool's name, or the beginning of names and *"), {
+              maxItems: 200,
+              description:
+                "The CRM's tools that may be used. Default: those that only read, and contacts; nothing that deletes or reaches many people.",
+            }),
+          ),
+          max_result_bytes: Type.Optional(
+            Type.Integer({
+              minimum: 1_024,
+              maximum: 1_048_576,
+              description: "Larger results of the CRM's tools are cut. Default: 32 KiB.",
+            }),
+          ),
+        },
+        { additionalProperties: false },
+      ),
       max_duration_seconds: Type.Integer({ minimum: 60, maximum: 7_200 }),
     },
     { additionalProperties: false },

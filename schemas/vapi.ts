@@ -1,15 +1,14 @@
 import { type Static, Type } from '@sinclair/typebox'
 
 /**
- * The envelope of every VAPI webhook: wrapped as VAPI sends it, or bare. Only the type is insisted on: what
- * else a message holds changes without notice and is read defensively, field by field.
+ * The envelope of every VAPI webhook: wrapped in `message` as VAPI sends it, or bare. Only the type is
+ * insisted on, where the envelope is opened: what else a message holds changes without notice and is read
+ * defensively, field by field.
  */
-const Typed = Type.Object({ type: Type.String({ minLength: 1, description: 'Kind of message' }) })
-
-export const WebhookBody = Type.Union([Type.Object({ message: Typed }), Typed], {
-  description: 'A VAPI server message',
-})
-export type WebhookBody = Static<typeof WebhookBody>
+export const WebhookBody = Type.Object(
+  {},
+  { description: 'A VAPI server message: `{ "message": { "type": … } }` or `{ "type": … }`' },
+)
 
 /** What lifecycle messages are answered with; VAPI reads the status only. */
 export const Received = Type.Object({ received: Type.Boolean() })

@@ -124,6 +124,9 @@ export function createLookup<V extends object>(options: LookupOptions<V>) {
       lastKnown.delete(key)
     },
 
+    /** The newest value seen of each key, current or not. */
+    known: () => [...lastKnown.entries()],
+
     /** Anything may have changed. */
     clear() {
       current.clear()

@@ -34,6 +34,21 @@ const CATALOGUE = {
     message: 'That time is not available.',
     advice: 'That time is not available.',
   },
+  APPOINTMENT_UNKNOWN: {
+    status: 404,
+    message: 'There is no such appointment.',
+    advice: 'The caller has no such appointment.',
+  },
+  CALLER_UNPROVEN: {
+    status: 403,
+    message: 'Whose it is cannot be proven.',
+    advice: 'The number is withheld, so this cannot be done by phone. Offer to take a message instead.',
+  },
+  SMS_REFUSED: {
+    status: 409,
+    message: 'The contact wants no text messages.',
+    advice: 'The caller has asked for no text messages, so none was sent. Say so.',
+  },
   CRM_REFUSED: {
     status: 502,
     message: 'The CRM refused the request.',

@@ -16,7 +16,10 @@ const WITHHELD = new Set(['266696687', '86282452253', '7378742833', '2562533', '
  */
 export function toE164(text: unknown): string | undefined {
   if (typeof text !== 'string') return undefined
-  const bare = text.replace(/^(tel|sips?):/i, '').replace(/[@;].*$/s, '')
+  const bare = text
+    .trim()
+    .replace(/^(tel|sips?):/i, '')
+    .replace(/[@;].*$/s, '')
   const parsed = parsePhoneNumberFromString(bare, { defaultCountry: DEFAULT_COUNTRY, extract: false })
   return parsed?.isPossible() ? parsed.number : undefined
 }

@@ -6,17 +6,26 @@ export function cleanText(text: string): string {
   return (text.includes('\0') ? text.replaceAll('\0', '') : text).toWellFormed()
 }
 
-/** The same for every string and key of a JSON value. Returns a copy. */
-export function cleanJson(value: unknown): unknown {
+/** PostgreSQL, and this process, run out of stack on JSON that is nested some thousand levels deep. */
+const DEPTH_MAX = 100
+
+/** The same for every string and key of a JSON value; what is nested deeper than 100 levels becomes null. A copy. */
+export function cleanJson(value: unknown, depth = DEPTH_MAX): unknown {
   if (typeof value === 'string') return cleanText(value)
-  if (Array.isArray(value)) return value.map(cleanJson)
   if (value === null || typeof value !== 'object') return value
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [cleanText(key), cleanJson(inner)]))
+  if (depth === 0) return null
+  if (Array.isArray(value)) return value.map((inner) => cleanJson(inner, depth - 1))
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [cleanText(key), cleanJson(inner, depth - 1)]),
+  )
 }
 
 /** One line that can be spoken: line breaks and runs of blanks become one blank. */
 export function singleLine(text: string): string {
-  return cleanText(text).replace(/\s+/gu, ' ').trim()
+  // U+0085 is a line break, though not one for \s.
+  return cleanText(text)
+    .replace(/[\s\u0085]+/gu, ' ')
+    .trim()
 }
 
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })

@@ -24,14 +24,22 @@ export type When =
   | { kind: 'skipped'; date: Temporal.PlainDate }
   | { kind: 'unreadable' }
 
+/** A date and a time of day; then an offset, or nothing; then a zone in brackets, or nothing. */
+const DATE_AND_TIME = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:?\d{2}[\d:.,]*([^[]*)(\[.*])?$/i
+
 /** Reads RFC 3339 with an offset (`2026-08-21T09:00:00-07:00`) or a wall time in `zone` (`2026-08-21T09:00`). */
 export function parseWhen(text: string, zone: string): When {
   const iso = text.trim()
-  if (/^\d{4}-\d{2}-\d{2}[T ]\d{1,2}:?\d{2}.*(Z|[+-]\d{2}:?\d{2})(\[.*])?$/i.test(iso)) {
-    const instant = attempt(() => Temporal.Instant.from(iso))
+  const parts = DATE_AND_TIME.exec(iso)
+  if (!parts) return { kind: 'unreadable' }
+  const [, offset, annotation] = parts
+  if (offset || annotation) {
+    // Temporal's wall times pass over an offset and a zone without a word: they are read as what they say.
+    const instant = attempt(() =>
+      offset ? Temporal.Instant.from(iso) : Temporal.ZonedDateTime.from(iso).toInstant(),
+    )
     return instant ? { kind: 'instants', instants: [instant] } : { kind: 'unreadable' }
   }
-  if (!/^\d{4}-\d{2}-\d{2}[T ]\d{2}:?\d{2}/i.test(iso)) return { kind: 'unreadable' }
   const wall = attempt(() => Temporal.PlainDateTime.from(iso))
   if (!wall) return { kind: 'unreadable' }
   const earlier = wall.toZonedDateTime(zone, { disambiguation: 'earlier' })
@@ -95,12 +103,22 @@ export function sayMoment(at: Temporal.Instant, zone: string): string {
   return `${sayDay(at, zone)} at ${sayTime(at, zone)}`
 }
 
-/** An instant from epoch milliseconds or an ISO text, as VAPI sends both. Undefined for anything else. */
+const EARLIEST = Temporal.Instant.from('2000-01-01T00:00Z')
+const LATEST = Temporal.Instant.from('2060-01-01T00:00Z')
+
+/**
+ * An instant from epoch milliseconds or an ISO text, as VAPI sends both. Undefined for anything else, and for
+ * what cannot be the time of a call: PostgreSQL refuses years that Temporal takes, and seconds between two
+ * instants of this range fit its `integer`.
+ */
 export function toInstant(value: unknown): Temporal.Instant | undefined {
-  if (typeof value === 'number' && Number.isFinite(value)) {
-    return attempt(() => Temporal.Instant.fromEpochMilliseconds(Math.trunc(value)))
-  }
-  return typeof value === 'string' ? attempt(() => Temporal.Instant.from(value)) : undefined
+  const instant = attempt(() => {
+    if (typeof value === 'number') return Temporal.Instant.fromEpochMilliseconds(Math.trunc(value))
+    return typeof value === 'string' ? Temporal.Instant.from(value) : undefined
+  })
+  if (!instant) return undefined
+  const { compare } = Temporal.Instant
+  return compare(instant, EARLIEST) < 0 || compare(instant, LATEST) > 0 ? undefined : instant
 }
 
 function attempt<T>(make: () => T): T | undefined {

@@ -19,7 +19,7 @@ export class UpstreamError extends Error {
   override readonly name = 'UpstreamError'
   /** Method and path, without ids. */
   readonly operation: string
-  /** HTTP status of the answer; undefined if there was none. */
+  /** HTTP status of the answer; undefined if there was none. Below 300, the answer could not be read. */
   readonly status: number | undefined
   readonly outcome: 'none' | 'unknown'
   readonly retryAfterSeconds: number | undefined
@@ -38,7 +38,13 @@ export class UpstreamError extends Error {
 
   /** Whether the same request may succeed later. A refused credential may: somebody renews it. */
   get retryable(): boolean {
-    return this.status === undefined || [401, 403, 408, 429].includes(this.status) || this.status >= 500
+    const { status } = this
+    return this.unanswered || (status !== undefined && [401, 403, 408, 429].includes(status))
+  }
+
+  /** Whether nothing was said about the request itself: no answer, a broken one, or one of a gateway. */
+  get unanswered(): boolean {
+    return this.status === undefined || this.status < 300 || this.status >= 500
   }
 
   /** The failure of the CRM in the words of the catalogue. */
@@ -122,6 +128,7 @@ export function createSender({ baseUrl, dispatcher, deadlineMs }: SenderOptions)
 }
 
 function refusal(operation: string, status: number, retryAfter: string | string[] | undefined, text: string) {
+  // Its other form, a date, is not used by any system here.
   const seconds = Number(retryAfter)
   return new UpstreamError(operation, `status ${status}`, {
     status,
@@ -133,7 +140,7 @@ function refusal(operation: string, status: number, retryAfter: string | string[
 }
 
 /** A connection that was never made carried nothing over. */
-function neverLeft(error: unknown): boolean {
+export function neverLeft(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code
   return (
     error instanceof errors.ConnectTimeoutError ||

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { KNOWN_MESSAGE_PROPERTIES, WebhookBody } from '../../schemas/vapi.ts'
+import { invalid } from '../../services/errors.ts'
 import { type CallMessage, readMessage } from '../../services/vapi/messages.ts'
 import { assistantRequest } from './assistant-request.ts'
 import { lifecycle } from './lifecycle.ts'
@@ -26,6 +27,11 @@ const handlers: ReadonlyMap<string, MessageHandler> = new Map([
 
 /** VAPI's server URL: every message of every call. */
 const webhooks: FastifyPluginAsyncTypebox = async (scope) => {
+  // Whatever it is called, it is read as JSON; and a key such as `__proto__` in what a caller's words were
+  // made into is dropped, where Fastify would refuse the whole message.
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser('*', { parseAs: 'string' }, scope.getDefaultJsonParser('remove', 'remove'))
+
   scope.post(
     '/vapi/webhooks',
     {
@@ -35,6 +41,7 @@ const webhooks: FastifyPluginAsyncTypebox = async (scope) => {
     },
     async (request, reply) => {
       const message = readMessage(request.body)
+      if (!message.type) throw invalid('message.type', 'message.type is missing or not text')
       request.callId = message.callId
       const handler = handlers.get(message.type)
       const type = handler ? message.type : 'other'

@@ -1,7 +1,7 @@
 import type { Vapi } from '@vapi-ai/server-sdk'
 import type { Client } from '../clients/client.ts'
 import { cutText, singleLine } from '../text.ts'
-import { PHRASES } from './phrases.ts'
+import { PHRASES, spoken } from './phrases.ts'
 import { literal, systemPrompt } from './prompt.ts'
 
 /** VAPI refuses a longer name, and with it the assistant and the call. */
@@ -74,7 +74,8 @@ export function createAssistantBuilder(options: BuilderOptions) {
       const language = settings.language ?? 'en'
       const recorded = settings.recording !== 'off'
       return {
-        name: cutText(client.name || 'Receptionist', NAME_MAX),
+        // A single letter can be longer than that, with enough accents on it.
+        name: cutText(client.name, NAME_MAX) || 'Receptionist',
         firstMessage: firstMessage(client, recorded),
         model: {
           ...(settings.model ?? DEFAULT_MODEL),
@@ -132,6 +133,6 @@ export type AssistantBuilder = ReturnType<typeof createAssistantBuilder>
 function firstMessage(client: Client, recorded: boolean): string {
   const phrases = PHRASES[client.settings.language ?? 'en']
   const notice = recorded ? `${phrases.notice} ` : ''
-  const greeting = singleLine(client.settings.greeting ?? phrases.greeting(client.name))
-  return notice + literal(cutText(greeting, FIRST_MESSAGE_MAX - notice.length))
+  const greeting = singleLine(client.settings.greeting ?? '') || phrases.greeting(spoken(client.name))
+  return cutText(literal(notice + greeting), FIRST_MESSAGE_MAX)
 }

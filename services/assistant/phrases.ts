@@ -1,4 +1,5 @@
 import type { LANGUAGES } from '../../schemas/client.ts'
+import { cutText } from '../text.ts'
 
 type Language = (typeof LANGUAGES)[number]
 
@@ -15,6 +16,12 @@ interface Phrases {
   /** Matched in what the assistant says, to hang up; 2 to 140 characters each. */
   endCall: string[]
 }
+
+/** A name so long that it would crowd out the rest of the sentence is a mistake. */
+const SPOKEN_NAME_MAX = 200
+
+/** A business's name as it is put into a phrase. */
+export const spoken = (name: string) => cutText(name, SPOKEN_NAME_MAX)
 
 export const PHRASES: Readonly<Record<Language, Phrases>> = {
   en: {

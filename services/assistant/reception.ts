@@ -4,7 +4,8 @@ import type { Resolution } from '../clients/resolver.ts'
 import { toE164 } from '../phone.ts'
 import type { Clock } from '../time.ts'
 import type { AssistantBuilder } from './builder.ts'
-import { PHRASES } from './phrases.ts'
+import { PHRASES, spoken } from './phrases.ts'
+import { literal } from './prompt.ts'
 
 /** What VAPI is answered: an assistant to talk, a number to transfer to, or one sentence to say. */
 export type Answer =
@@ -57,5 +58,5 @@ function closed(client: Client): Answer {
   const number = toE164(client.settings.transfer_number)
   // A number that leads back to this server would ring for ever.
   if (number && number !== client.number) return { destination: { type: 'number', number, message: '' } }
-  return { error: PHRASES[client.settings.language ?? 'en'].closed(client.name) }
+  return { error: literal(PHRASES[client.settings.language ?? 'en'].closed(spoken(client.name))) }
 }

@@ -4,9 +4,10 @@ import type { ClientResolver } from '../clients/resolver.ts'
 import type { GhlAccount, GhlApi } from '../ghl/api.ts'
 import type { Clock } from '../time.ts'
 import { UpstreamError } from '../upstream.ts'
-import { type Booking, NOTE_TITLE, noteMark, writeNote } from './note.ts'
+import { type Booking, isNoteOf, NOTE_TITLE, writeNote } from './note.ts'
 import type { Recordings } from './recordings.ts'
-import type { CallRepository, Session, SyncState } from './repository.ts'
+import type { CallRepository, Session } from './repository.ts'
+import type { SyncRepository, SyncState } from './sync-repository.ts'
 
 /**
  * The report brings the summary and comes some seconds after the end. If it never comes, the call is noted
@@ -18,6 +19,12 @@ export const REPORT_PATIENCE_SECONDS = 600
 const LEASE_SECONDS = 90
 const RUN_DEADLINE_MS = 60_000
 
+/**
+ * A request that we gave up on may still be carried out: so long a note that was sent and is not there may
+ * come yet. Over twice the time that one attempt is given.
+ */
+const NOTE_SETTLE_SECONDS = 10
+
 /** Where a note's times are told for a client whose zone is not usable. */
 const FALLBACK_ZONE = 'UTC'
 
@@ -27,7 +34,8 @@ export class SyncPostponed extends Error {
 }
 
 export interface CrmSyncOptions {
-  calls: CallRepository
+  calls: Pick<CallRepository, 'byId' | 'setContact' | 'toolEvents'>
+  syncs: SyncRepository
   clients: Pick<ClientResolver, 'byId'>
   ghl: GhlApi
   recordings: Pick<Recordings, 'linkOf'>
@@ -42,7 +50,7 @@ export interface CrmSyncOptions {
  * - When the call is over, one note about it is on that contact. It names the call, and is looked for before
  *   it is written again after an attempt whose outcome is not known.
  */
-export function createCrmSync({ calls, clients, ghl, recordings, clock }: CrmSyncOptions) {
+export function createCrmSync({ calls, syncs, clients, ghl, recordings, clock }: CrmSyncOptions) {
   async function contactOf(session: Session, account: GhlAccount): Promise<string | undefined> {
     if (session.ghl_contact_id) return session.ghl_contact_id
     if (!session.caller) return undefined
@@ -54,8 +62,8 @@ export function createCrmSync({ calls, clients, ghl, recordings, clock }: CrmSyn
       caller: session.caller,
       calledNumber: undefined,
     }
-    await calls.setContact(call, contact.id)
-    return contact.id
+    // A tool may have been faster: there is one contact a call.
+    return (await calls.setContact(call, contact.id)) ?? contact.id
   }
 
   function isNoteDue(session: Session): boolean {
@@ -84,32 +92,28 @@ export function createCrmSync({ calls, clients, ghl, recordings, clock }: CrmSyn
     })
   }
 
-  async function syncNote(
-    session: Session,
-    client: Client,
-    state: SyncState,
-    contactId: string,
-    account: GhlAccount,
-  ) {
+  async function syncNote(session: Session, client: Client, state: SyncState, notes: Notes) {
+    const sync = { clientId: session.client_id, sessionId: session.id, lease: state.lease }
     const body = await noteOf(session, client)
     const digest = createHash('sha256').update(body).digest('base64url')
     if (state.note_id && state.note_digest === digest) return
-    const done = (noteId: string) => calls.noteWritten(session.client_id, session.id, noteId, digest)
 
-    let noteId = state.note_id
-    if (!noteId && state.note_attempted_at) {
-      const mark = noteMark(session.vapi_call_id)
-      noteId = (await account.contacts.notes(contactId)).find((note) => note.body.includes(mark))?.id ?? null
+    let noteId: string | undefined = state.note_id ?? undefined
+    if (!noteId && state.attempt_age !== null) {
+      noteId = (await notes.all()).find((note) => isNoteOf(session.vapi_call_id, note.body))?.id
+      if (!noteId && state.attempt_age < NOTE_SETTLE_SECONDS)
+        throw new SyncPostponed('a note was sent and may still come')
     }
-    if (noteId) {
-      await account.contacts.updateNote(contactId, noteId, NOTE_TITLE, body).catch((error) => {
-        // Somebody at the business has deleted the note: it stays deleted.
-        if (!(error instanceof UpstreamError && error.status === 404)) throw error
+    if (noteId) await notes.rewrite(noteId, body)
+    else {
+      if (!(await syncs.noteAttempted(sync))) throw new SyncPostponed('the lease has run out')
+      noteId = await notes.add(body).catch(async (error) => {
+        const refused = error instanceof UpstreamError && error.outcome === 'none'
+        if (refused) await syncs.noteRefused(sync).catch(() => {})
+        throw error
       })
-      return done(noteId)
     }
-    await calls.noteAttempted(session.client_id, session.id)
-    return done((await account.contacts.addNote(contactId, NOTE_TITLE, body)).id)
+    await syncs.noteWritten(sync, noteId, digest)
   }
 
   return {
@@ -122,7 +126,7 @@ export function createCrmSync({ calls, clients, ghl, recordings, clock }: CrmSyn
         return
       }
       const { client } = resolution
-      const state = await calls.lease(clientId, sessionId, LEASE_SECONDS)
+      const state = await syncs.lease(clientId, sessionId, LEASE_SECONDS)
       if (!state) throw new SyncPostponed('the call is being synced by another worker')
       let synced = false
       try {
@@ -132,13 +136,36 @@ export function createCrmSync({ calls, clients, ghl, recordings, clock }: CrmSyn
         const account = ghl.forClient({ ...client.crm, signal: AbortSignal.timeout(RUN_DEADLINE_MS) })
         const contactId = await contactOf(session, account)
         const due = isNoteDue(session)
-        if (contactId && due) await syncNote(session, client, state, contactId, account)
+        if (contactId && due) await syncNote(session, client, state, notesOf(account, contactId))
         synced = due
       } finally {
-        await calls.release(clientId, sessionId, synced)
+        await syncs.release({ clientId, sessionId, lease: state.lease }, synced)
       }
     },
   }
 }
+
+/** The notes on one contact. */
+function notesOf({ contacts }: GhlAccount, contactId: string) {
+  const all = () => contacts.notes(contactId)
+  return {
+    all,
+    add: async (body: string) => (await contacts.addNote(contactId, NOTE_TITLE, body)).id,
+    /** A note that somebody at the business has deleted stays deleted. */
+    async rewrite(noteId: string, body: string) {
+      try {
+        await contacts.updateNote(contactId, noteId, NOTE_TITLE, body)
+      } catch (error) {
+        // GHL answers 400 or 404 for what is not there, and 400 for much else: the list tells which it is.
+        const gone =
+          error instanceof UpstreamError &&
+          (error.status === 400 || error.status === 404) &&
+          (await all()).every((note) => note.id !== noteId)
+        if (!gone) throw error
+      }
+    },
+  }
+}
+type Notes = ReturnType<typeof notesOf>
 
 export type CrmSync = ReturnType<typeof createCrmSync>

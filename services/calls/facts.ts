@@ -9,7 +9,7 @@ export interface CallFacts {
   /** Kept for the timeline of the call. Clean, and without what the session holds already. */
   payload: Record<string, unknown>
   status: string | undefined
-  /** The best guess of this message; a report's own times, in `context`, go before it. */
+  /** The best guesses of this message; a report's own times, in `context`, go before them. */
   startedAt: Temporal.Instant
   endedAt: Temporal.Instant | undefined
   endedReason: string | undefined
@@ -27,18 +27,31 @@ export interface CallFacts {
 
 const STATUSES = new Set(['scheduled', 'queued', 'ringing', 'in-progress', 'forwarding', 'ended'])
 
+/** How far VAPI's clock may be ahead of ours. What is sent later than that is taken as of when it came. */
+export const CLOCK_SKEW_SECONDS = 60
+
+/** An index entry takes 2,700 bytes at most; parts of a key come from outside. */
+export const EVENT_KEY_MAX = 300
+
+/** PostgreSQL's numeric(12, 6) refuses more. */
+const COST_MAX = 999_999
+
 /** Reads a lifecycle message; `receivedAt` stands in where the message does not say when it was sent. */
 export function readFacts(message: CallMessage, receivedAt: Temporal.Instant): CallFacts {
-  const at = message.sentAt ?? receivedAt
+  const { sentAt } = message
+  const latest = receivedAt.add({ seconds: CLOCK_SKEW_SECONDS })
+  const at = sentAt && Temporal.Instant.compare(sentAt, latest) <= 0 ? sentAt : receivedAt
   const facts = { ...NOTHING, eventKey: message.type, startedAt: at }
   switch (message.type) {
     case 'status-update':
       return statusUpdate(message, facts, at)
     case 'end-of-call-report':
-      return report(message, facts)
+      return report(message, facts, at)
     case 'transfer-update': {
-      const transfer = destinationOf(message.body.destination)
-      return { ...facts, payload: { transfer }, context: { transfer } }
+      const transfer = transferOf(message.body.destination)
+      // A call may be transferred more than once.
+      const eventKey = `${message.type}:${transfer.transfer ?? ''}`.slice(0, EVENT_KEY_MAX)
+      return { ...facts, eventKey, payload: transfer, context: transfer }
     }
     case 'hang':
       return { ...facts, context: { hang: true } }
@@ -68,19 +81,19 @@ function statusUpdate({ body }: CallMessage, facts: CallFacts, at: Temporal.Inst
   const endedReason = ended ? text(body.endedReason) : undefined
   return {
     ...facts,
-    eventKey: `status-update:${status ?? ''}`,
+    eventKey: `status-update:${status ?? ''}`.slice(0, EVENT_KEY_MAX),
     payload: { status, ...(endedReason && { endedReason }) },
     // Statuses that are new to us are kept as events and leave the session as it is.
     status: status && STATUSES.has(status) ? status : undefined,
     endedAt: ended ? at : undefined,
     endedReason,
-    context: status === 'forwarding' ? { transfer: destinationOf(body.destination) } : {},
+    context: status === 'forwarding' ? transferOf(body.destination) : {},
     ended,
   }
 }
 
 /** The report. VAPI moved fields about: `artifact` and `analysis` go first, the message itself is the fallback. */
-function report({ body }: CallMessage, facts: CallFacts): CallFacts {
+function report({ body }: CallMessage, facts: CallFacts, at: Temporal.Instant): CallFacts {
   const artifact = record(body.artifact)
   const analysis = record(body.analysis)
   const recording = record(artifact.recording)
@@ -91,13 +104,13 @@ function report({ body }: CallMessage, facts: CallFacts): CallFacts {
     ...(analysis.structuredData !== undefined && { structuredData: analysis.structuredData }),
     ...(analysis.successEvaluation !== undefined && { successEvaluation: analysis.successEvaluation }),
   }) as Record<string, unknown>
-  const cost = typeof body.cost === 'number' && Number.isFinite(body.cost) ? body.cost : undefined
+  const cost = typeof body.cost === 'number' && Math.abs(body.cost) <= COST_MAX ? body.cost : undefined
   return {
     ...facts,
     payload: { endedReason, ...(cost !== undefined && { cost }), ...details },
     status: 'ended',
     startedAt: startedAt ?? facts.startedAt,
-    endedAt,
+    endedAt: endedAt ?? at,
     endedReason,
     durationSeconds:
       startedAt && endedAt ? Math.max(0, Math.round(startedAt.until(endedAt).total('seconds'))) : undefined,
@@ -122,10 +135,14 @@ function report({ body }: CallMessage, facts: CallFacts): CallFacts {
   }
 }
 
-function destinationOf(value: unknown): string {
+/** That a call was transferred, and where to if the message says: what is not said must not outweigh what is. */
+function transferOf(value: unknown): { transferred: true; transfer?: string } {
   const destination = record(value)
-  return (
-    firstText(destination.number, destination.sipUri, destination.assistantName, destination.type) ??
-    'unknown'
+  const transfer = firstText(
+    destination.number,
+    destination.sipUri,
+    destination.assistantName,
+    destination.type,
   )
+  return { transferred: true, ...(transfer && { transfer }) }
 }

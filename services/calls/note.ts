@@ -1,4 +1,4 @@
-import { sayDate, sayMoment, sayTime } from '../time.ts'
+import { sayDate, sayMoment, sayTime, toInstant } from '../time.ts'
 import type { Session } from './repository.ts'
 
 export interface Booking {
@@ -18,8 +18,11 @@ export interface NoteFacts {
 
 export const NOTE_TITLE = 'AI receptionist: phone call'
 
-/** By which a note is recognised as that of a call, when it is not known whether it was written. */
-export const noteMark = (callId: string) => `Call id: ${callId}`
+const mark = (callId: string) => `Call id: ${callId}`
+
+/** Whether a note is the one about this call; asked when it is not known whether it was written. */
+export const isNoteOf = (callId: string, body: string) =>
+  new RegExp(`${RegExp.escape(mark(callId))}(?![\\w-])`).test(body)
 
 /** The note a human would leave on the contact after this call. */
 export function writeNote({ session, bookings, recording, zone }: NoteFacts): string {
@@ -31,11 +34,9 @@ export function writeNote({ session, bookings, recording, zone }: NoteFacts): st
     `Duration: ${duration(session)}`,
     typeof reason?.reason === 'string' && reason.reason && `Reason: ${reason.reason}`,
     session.summary && `Summary: ${session.summary}`,
-    ...bookings.map(
-      ({ title, start_time }) => `Booked: ${title}, ${sayMoment(Temporal.Instant.from(start_time), zone)}`,
-    ),
+    ...bookings.map(({ title, start_time }) => `Booked: ${title}, ${when(start_time, zone)}`),
     recording && `Recording: ${recording.url}${recording.expires ? ' (this link expires)' : ''}`,
-    noteMark(session.vapi_call_id),
+    mark(session.vapi_call_id),
   ]
     .filter(Boolean)
     .join('\n')
@@ -62,6 +63,12 @@ function outcome(session: Session, bookings: readonly Booking[]): string {
       : ending
     : reason || 'The call ended'
   return bookings.length > 0 ? `Appointment booked. ${told}` : told
+}
+
+/** The CRM's own text where it is not a time we can read: a note with an odd line is better than none. */
+function when(time: string, zone: string): string {
+  const at = toInstant(time)
+  return at ? sayMoment(at, zone) : time
 }
 
 function duration({ duration_seconds, started_at, ended_at }: Session): string {

@@ -2,7 +2,7 @@ import type { Database, Runner } from '../database/pool.ts'
 import type { Clock } from '../time.ts'
 import type { CallMessage } from '../vapi/messages.ts'
 import { REPORT_PATIENCE_SECONDS } from './crm-sync.ts'
-import { readFacts } from './facts.ts'
+import { CLOCK_SKEW_SECONDS, readFacts } from './facts.ts'
 import type { CallIdentity, CallRepository } from './repository.ts'
 
 /** Ids only: whoever works on it reads what is true by then. */
@@ -30,9 +30,9 @@ export function createRecorder({ sql, calls, clock, enqueueSync, wake }: Recorde
         const session = await calls.record(call, message.type, facts, tx)
         const job = { clientId: session.client_id, sessionId: session.id }
         if (session.first_event || facts.reported) await enqueueSync(job, { tx })
-        // In case no report ever comes.
+        // In case no report ever comes. Not a moment too early: nobody would look again.
         if (facts.ended && !facts.reported)
-          await enqueueSync(job, { tx, afterSeconds: REPORT_PATIENCE_SECONDS })
+          await enqueueSync(job, { tx, afterSeconds: REPORT_PATIENCE_SECONDS + 2 * CLOCK_SKEW_SECONDS })
       })
       wake()
     },

@@ -1,5 +1,5 @@
 import type { Runner } from '../database/pool.ts'
-import type { CallFacts } from './facts.ts'
+import { type CallFacts, EVENT_KEY_MAX } from './facts.ts'
 
 /** A voice session as the CRM sync reads it. */
 export interface Session {
@@ -36,21 +36,15 @@ export interface ToolEvent {
   payload: Record<string, unknown>
 }
 
-export interface SyncState {
-  note_id: string | null
-  note_digest: string | null
-  note_attempted_at: Date | null
-}
-
 const iso = (at: Temporal.Instant | undefined) => at?.toString() ?? null
 
-/** The tables `voice_sessions`, `call_events` and `crm_syncs`. */
+/** The tables `voice_sessions` and `call_events`. */
 export function createCallRepository({ sql }: { sql: Runner }) {
   return {
     /**
      * Takes in what a message says: one statement for the session and the event. Each column merges so that
-     * neither order nor repetition matters: the greater value wins, the further status, a report's times.
-     * A session stays with the client it was made for.
+     * neither order nor repetition matters: the greater value wins, the longer text, the further status, a
+     * report's times. A session stays with the client it was made for.
      */
     async record(call: CallIdentity, type: string, facts: CallFacts, on: Runner = sql) {
       const rows = await on<{ id: string; client_id: string; first_event: boolean }[]>`
@@ -71,6 +65,7 @@ export function createCallRepository({ sql }: { sql: Runner }) {
             called_number = greatest(s.called_number, excluded.called_number),
             started_at = coalesce(
               (merge_facts(s.context, excluded.context) ->> 'startedAt')::timestamptz,
+              case when s.context ? 'provisional' then excluded.started_at end,
               least(s.started_at, excluded.started_at)
             ),
             ended_at = coalesce(
@@ -83,10 +78,10 @@ export function createCallRepository({ sql }: { sql: Runner }) {
             ended_reason = greatest(s.ended_reason, excluded.ended_reason),
             duration_seconds = greatest(s.duration_seconds, excluded.duration_seconds),
             cost = greatest(s.cost, excluded.cost),
-            recording_url = greatest(s.recording_url, excluded.recording_url),
-            transcript = greatest(s.transcript, excluded.transcript),
-            summary = greatest(s.summary, excluded.summary),
-            context = merge_facts(s.context, excluded.context),
+            recording_url = fuller_text(s.recording_url, excluded.recording_url),
+            transcript = fuller_text(s.transcript, excluded.transcript),
+            summary = fuller_text(s.summary, excluded.summary),
+            context = merge_facts(s.context - 'provisional', excluded.context),
             reported_at = least(s.reported_at, excluded.reported_at),
             updated_at = now()
           returning id, client_id, (xmax = 0) as first_event
@@ -101,11 +96,16 @@ export function createCallRepository({ sql }: { sql: Runner }) {
 
     /** Keeps what tool calls of a call came to; a repetition changes nothing. */
     async recordTools({ clientId, callId }: CallIdentity, events: readonly ToolEvent[], on: Runner = sql) {
-      const rows = events.map(({ toolCallId, payload }) => ({ key: `tool-calls:${toolCallId}`, payload }))
+      const rows = events.map(({ toolCallId, payload }) => ({
+        key: `tool-calls:${toolCallId}`.slice(0, EVENT_KEY_MAX),
+        payload,
+      }))
       await on`
         insert into call_events (client_id, vapi_call_id, event_key, type, payload)
         select ${clientId}, ${callId}, key, 'tool-calls', payload
         from jsonb_to_recordset(${on.json(rows as never)}) as event (key text, payload jsonb)
+        -- always in one order, so that two deliveries of the same message cannot wait for each other
+        order by key
         on conflict (client_id, vapi_call_id, event_key) do nothing`
     },
 
@@ -139,14 +139,25 @@ export function createCallRepository({ sql }: { sql: Runner }) {
       return rows[0]?.vapi_call_id
     },
 
-    /** Stores the caller's contact; the first one stays. The session is made if no message has made it yet. */
-    async setContact(call: CallIdentity, contactId: string, on: Runner = sql): Promise<void> {
-      await on`
-        insert into voice_sessions as s (client_id, vapi_call_id, caller, called_number, ghl_contact_id)
-        values (${call.clientId}, ${call.callId}, ${call.caller ?? null}, ${call.calledNumber ?? null}, ${contactId})
-        on conflict (vapi_call_id) do update
-          set ghl_contact_id = coalesce(s.ghl_contact_id, excluded.ghl_contact_id), updated_at = now()
-          where s.client_id = excluded.client_id`
+    /**
+     * Stores the caller's contact and answers which one the session has: the first one stays. The session is
+     * made if no message has made it yet; its start is provisional until one tells.
+     */
+    async setContact(call: CallIdentity, contactId: string, on: Runner = sql): Promise<string | undefined> {
+      const rows = await on<{ ghl_contact_id: string }[]>`
+        insert into voice_sessions as s (client_id, vapi_call_id, caller, called_number, ghl_contact_id, context)
+        values (
+          ${call.clientId}, ${call.callId}, ${call.caller ?? null}, ${call.calledNumber ?? null}, ${contactId},
+          '{"provisional": true}'
+        )
+        on conflict (vapi_call_id) do update set
+          caller = greatest(s.caller, excluded.caller),
+          called_number = greatest(s.called_number, excluded.called_number),
+          ghl_contact_id = coalesce(s.ghl_contact_id, excluded.ghl_contact_id),
+          updated_at = now()
+          where s.client_id = excluded.client_id
+        returning ghl_contact_id`
+      return rows[0]?.ghl_contact_id
     },
 
     /** Payloads of the tool calls of a call that did something, in the order they came. */
@@ -157,50 +168,6 @@ export function createCallRepository({ sql }: { sql: Runner }) {
           and payload ->> 'name' = ${name} and payload ? 'output'
         order by received_at, event_key`
       return rows.map(({ payload }) => payload)
-    },
-
-    /**
-     * Takes the sync of a call for `seconds`, and answers how far it is; undefined if somebody else has it.
-     * The lease runs out by itself if whoever holds it dies.
-     */
-    async lease(
-      clientId: string,
-      sessionId: string,
-      seconds: number,
-      on: Runner = sql,
-    ): Promise<SyncState | undefined> {
-      const rows = await on<SyncState[]>`
-        insert into crm_syncs as c (client_id, voice_session_id, leased_until)
-        values (${clientId}, ${sessionId}, now() + make_interval(secs => ${seconds}))
-        on conflict (client_id, voice_session_id) do update set leased_until = excluded.leased_until
-          where c.leased_until is null or c.leased_until < now()
-        returning note_id, note_digest, note_attempted_at`
-      return rows[0]
-    },
-
-    async release(clientId: string, sessionId: string, synced: boolean, on: Runner = sql): Promise<void> {
-      await on`
-        update crm_syncs set leased_until = null, synced_at = case when ${synced} then now() else synced_at end
-        where client_id = ${clientId} and voice_session_id = ${sessionId}`
-    },
-
-    /** Before a note is sent: from now on it may exist without our knowing. */
-    async noteAttempted(clientId: string, sessionId: string, on: Runner = sql): Promise<void> {
-      await on`
-        update crm_syncs set note_attempted_at = now()
-        where client_id = ${clientId} and voice_session_id = ${sessionId}`
-    },
-
-    async noteWritten(
-      clientId: string,
-      sessionId: string,
-      noteId: string,
-      digest: string,
-      on: Runner = sql,
-    ): Promise<void> {
-      await on`
-        update crm_syncs set note_id = ${noteId}, note_digest = ${digest}
-        where client_id = ${clientId} and voice_session_id = ${sessionId}`
     },
   }
 }

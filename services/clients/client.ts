@@ -71,7 +71,10 @@ function readSettings(given: unknown, problems: string[]): Readonly<ClientSettin
   }
   const known: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(given)) {
-    const schema = ClientSettings.properties[name as keyof ClientSettings]
+    // `constructor` and the like are properties of every object.
+    const schema = Object.hasOwn(ClientSettings.properties, name)
+      ? ClientSettings.properties[name as keyof ClientSettings]
+      : undefined
     if (schema === undefined) problems.push(`settings.${name} is not known`)
     else if (value === null) continue
     else if (Value.Check(schema, value)) known[name] = value

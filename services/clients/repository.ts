@@ -31,6 +31,13 @@ export function createClientRepository({ sql }: { sql: Runner }) {
       return rows[0]
     },
 
+    /** Which of these clients exist, and the number of each. */
+    async numbersOf(ids: readonly string[], on: Runner = sql): Promise<Map<string, string>> {
+      const rows = await on<{ id: string; twilio_number: string }[]>`
+        select id, twilio_number from clients where id = any(${ids}::uuid[])`
+      return new Map(rows.map((row) => [row.id, row.twilio_number]))
+    },
+
     /** Writes the client that answers `twilio_number`, new or changed, and answers its id. */
     async put(client: NewClient, on: Runner = sql): Promise<string> {
       const rows = await on<{ id: string }[]>`

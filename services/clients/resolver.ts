@@ -9,7 +9,7 @@ export type Resolution =
   | { client: undefined; reason: 'unknown' | 'unavailable' }
 
 export interface ResolverOptions {
-  repository: Pick<ClientRepository, 'byNumber' | 'byId'>
+  repository: Pick<ClientRepository, 'byNumber' | 'byId' | 'numbersOf'>
   max: number
   ttlMs: number
 }
@@ -53,6 +53,19 @@ export function createClientResolver({ repository, max, ttlMs }: ResolverOptions
     }
   }
 
+  /**
+   * What is kept as a last resort is held against the table, so that no client that was deleted and no number
+   * that moved while nobody told us is ever answered. Needs the database: without it there was no change.
+   */
+  async function dropMoved() {
+    const byNumber = numbers.known()
+    const byId = ids.known()
+    const wanted = new Set([...byNumber, ...byId].map(([, { id }]) => id))
+    const existing = await repository.numbersOf([...wanted])
+    for (const [number, { id }] of byNumber) if (existing.get(id) !== number) numbers.forget(number)
+    for (const [id] of byId) if (!existing.has(id)) ids.forget(id)
+  }
+
   return {
     /** By the number that was dialled, in any notation. Never rejects because the database is away. */
     async byNumber(number: string | undefined): Promise<Resolution> {
@@ -66,9 +79,9 @@ export function createClientResolver({ repository, max, ttlMs }: ResolverOptions
     },
 
     /** Takes in a notification of the channel `clients_changed`. One that cannot be read empties everything. */
-    changed(payload: string) {
+    changed(payload: string): void {
       const change = readChange(payload)
-      if (!change) return this.clear()
+      if (!change) return void this.clear()
       const owned = change.removed ? undefined : change.numbers.at(-1)
       for (const number of change.numbers) {
         if (number === owned) numbers.outdate(number)
@@ -79,10 +92,11 @@ export function createClientResolver({ repository, max, ttlMs }: ResolverOptions
       else ids.outdate(change.id)
     },
 
-    /** Changes may have been missed: everything is asked for again. */
-    clear() {
+    /** Changes may have been missed: everything is asked for again. Never rejects. */
+    async clear(): Promise<void> {
       numbers.clear()
       ids.clear()
+      await dropMoved().catch(() => {})
     },
 
     get size() {

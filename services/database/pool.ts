@@ -38,16 +38,21 @@ export class DatabaseTimeout extends Error {
 export const QUERY_DEADLINE_MS = 1_200
 /** This many lost queries in a row, and the connections are taken for dead. */
 const TIMEOUTS_BEFORE_REPLACEMENT = 3
+/** A statement nobody waits for any more ends on the server too and gives its locks back. */
+const STATEMENT_TIMEOUT_MS = 5_000
 
 /**
  * A `postgres` pool in which no query waits for ever.
  *
  * Two known faults of postgres 3.4 make this necessary: a query on a half-open connection never settles
  * (issue 1089), and a server that closes during start-up can leave the driver reconnecting in a loop
- * (issue 1193). Both end the same way here: after some lost queries in a row the pool is thrown away.
+ * (issue 1193). Both end the same way here: the pool is thrown away after some lost queries in a row, or when
+ * one is still under way long after the server must have ended it, which is what a single dead connection
+ * among live ones looks like.
  */
 export function createDatabase(options: DatabaseOptions): Database {
   const deadlineMs = options.deadlineMs ?? QUERY_DEADLINE_MS
+  const statementTimeoutMs = Math.max(STATEMENT_TIMEOUT_MS, deadlineMs)
   const open = () =>
     postgres(options.url, {
       max: options.max ?? 10,
@@ -57,8 +62,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       onnotice: () => {},
       connection: {
         application_name: '1000x-agent',
-        // A statement nobody waits for any more ends on the server too and gives its locks back.
-        statement_timeout: Math.max(5_000, deadlineMs),
+        statement_timeout: statementTimeoutMs,
         idle_in_transaction_session_timeout: 10_000,
       },
       types: {
@@ -79,8 +83,8 @@ export function createDatabase(options: DatabaseOptions): Database {
     const dead = pool
     pool = open()
     lost = 0
-    // Ends it by force: its queries are lost in any case, and a loop of reconnecting must stop.
-    dead.end({ timeout: 0 }).catch(() => {})
+    // Soon ends it by force: a loop of reconnecting must stop. What still works may finish.
+    dead.end({ timeout: 1 }).catch(() => {})
     options.onReplaced?.()
   }
 
@@ -90,9 +94,13 @@ export function createDatabase(options: DatabaseOptions): Database {
   ): Promise<T> {
     const askedOf = pool
     return new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const replaceIf = (dead: () => boolean) => {
+        if (askedOf === pool && dead()) replace()
+      }
+      let timer = setTimeout(() => {
         reject(new DatabaseTimeout(`no answer from the database within ${deadlineMs} ms`))
-        if (askedOf === pool && ++lost >= TIMEOUTS_BEFORE_REPLACEMENT) replace()
+        timer = setTimeout(replaceIf, 2 * statementTimeoutMs, () => true).unref()
+        replaceIf(() => ++lost >= TIMEOUTS_BEFORE_REPLACEMENT)
       }, deadlineMs)
       start(
         (value) => {

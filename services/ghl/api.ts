@@ -1,6 +1,14 @@
-import { createCalendars } from './calendars.ts'
-import { createContacts } from './contacts.ts'
+import { LRUCache } from 'lru-cache'
+import { createAppointments } from './appointments.ts'
+import { type CalendarFacts, createCalendars } from './calendars.ts'
+import { createContacts, type Identified } from './contacts.ts'
+import { createConversations } from './conversations.ts'
+import { createTasks } from './tasks.ts'
 import { createTransport, type GhlOptions, type GhlScope } from './transport.ts'
+
+/** How long a calendar's settings are taken for true: they change when somebody edits the calendar. */
+const CALENDAR_TTL_MS = 300_000
+const CALENDARS_MAX = 10_000
 
 /**
  * The GHL api. `forClient` binds it to one client's account: what holds the result can reach no other.
@@ -8,10 +16,19 @@ import { createTransport, type GhlOptions, type GhlScope } from './transport.ts'
  */
 export function createGhlApi(options: GhlOptions) {
   const transport = createTransport(options)
+  // Shared by all accounts, so every key holds the account's token: who has another token sees nothing of it.
+  const searches = new Map<string, Promise<Identified>>()
+  const calendars = new LRUCache<string, CalendarFacts>({ max: CALENDARS_MAX, ttl: CALENDAR_TTL_MS })
   return {
     forClient(scope: GhlScope) {
       const send = transport(scope)
-      return { contacts: createContacts(send, scope), calendars: createCalendars(send, scope) }
+      return {
+        contacts: createContacts(send, scope, searches),
+        calendars: createCalendars(send, scope, calendars),
+        appointments: createAppointments(send, scope),
+        conversations: createConversations(send, scope),
+        tasks: createTasks(send, scope),
+      }
     },
   }
 }

@@ -1,3 +1,4 @@
+import type { LRUCache } from 'lru-cache'
 import { startOfDay, toInstant } from '../time.ts'
 import { UpstreamError } from '../upstream.ts'
 import { type GhlScope, type GhlSend, VERSION } from './transport.ts'
@@ -26,57 +27,63 @@ export interface NewAppointment {
   endTime: string | undefined
   title: string
   notes?: string | undefined
+  /** Who of the calendar's team it is with; only where the calendar wants one. */
+  userId?: string | undefined
 }
 
-/** GHL answers 422 to a wider range. */
-const MAX_RANGE_DAYS = 31
+/** What a calendar says about itself. */
+export interface CalendarFacts {
+  /** Length of an appointment in minutes; undefined if it does not say. */
+  readonly slotMinutes: number | undefined
+  readonly teamUserIds: readonly string[]
+}
 
-/** The calendar of one client. Callers make sure that it has one. */
-export function createCalendars(send: GhlSend, scope: GhlScope) {
+/** GHL answers 422 to more than 31 days; a piece of 30 stays below that when clocks go back in it. */
+const PIECE_DAYS = 30
+
+/** The calendar of one client. Callers make sure that it has one. `known` holds the settings of all calendars. */
+export function createCalendars(send: GhlSend, scope: GhlScope, known: LRUCache<string, CalendarFacts>) {
   const version = VERSION.calendars
   const calendarId = scope.calendarId ?? ''
+  const path = `/calendars/${encodeURIComponent(calendarId)}`
+
+  /** Free times of at most 30 days. */
+  async function piece(from: Temporal.PlainDate, to: Temporal.PlainDate, zone: string): Promise<Slot[]> {
+    const answer = await send({
+      method: 'GET',
+      path: `${path}/free-slots`,
+      query: {
+        startDate: startOfDay(from, zone).epochMilliseconds,
+        endDate: startOfDay(to.add({ days: 1 }), zone).epochMilliseconds - 1,
+        timezone: zone,
+      },
+      version,
+    })
+    return readSlots(answer)
+  }
 
   return {
     /** Free times from one day to another, both included, in order. Days begin and end in `zone`. */
     async freeSlots(from: Temporal.PlainDate, to: Temporal.PlainDate, zone: string): Promise<Slot[]> {
-      const slots: Slot[] = []
-      for (
-        let day = from;
-        Temporal.PlainDate.compare(day, to) <= 0;
-        day = day.add({ days: MAX_RANGE_DAYS - 1 })
-      ) {
-        const last = day.add({ days: MAX_RANGE_DAYS - 2 })
-        const until = Temporal.PlainDate.compare(last, to) < 0 ? last : to
-        const answer = await send({
-          method: 'GET',
-          path: `/calendars/${encodeURIComponent(calendarId)}/free-slots`,
-          query: {
-            startDate: startOfDay(day, zone).epochMilliseconds,
-            endDate: startOfDay(until.add({ days: 1 }), zone).epochMilliseconds - 1,
-            timezone: zone,
-          },
-          version,
-        })
-        slots.push(...readSlots(answer))
+      const pieces: Promise<Slot[]>[] = []
+      for (let day = from; Temporal.PlainDate.compare(day, to) <= 0; day = day.add({ days: PIECE_DAYS })) {
+        const last = day.add({ days: PIECE_DAYS - 1 })
+        pieces.push(piece(day, Temporal.PlainDate.compare(last, to) < 0 ? last : to, zone))
       }
+      const slots = (await Promise.all(pieces)).flat()
       return slots.sort((a, b) => Temporal.Instant.compare(a.at, b.at))
     },
 
-    /** Length of an appointment in minutes; undefined if the calendar does not say. */
-    async slotMinutes(): Promise<number | undefined> {
-      const answer = await send({
-        method: 'GET',
-        path: `/calendars/${encodeURIComponent(calendarId)}`,
-        version,
-      })
-      const calendar = (answer.calendar ?? answer) as Record<string, unknown>
-      const duration = Number(calendar.slotDuration)
-      if (!Number.isFinite(duration) || duration <= 0) return undefined
-      return calendar.slotDurationUnit === 'hours' ? duration * 60 : duration
+    /** The calendar's own settings, which may be five minutes old. */
+    async facts(): Promise<CalendarFacts> {
+      const key = JSON.stringify([scope.token, calendarId])
+      const facts = known.get(key) ?? readFacts(await send({ method: 'GET', path, version }))
+      known.set(key, facts)
+      return facts
     },
 
     /** Books a slot. @throws UpstreamError with status 400 if it has been taken meanwhile. */
-    async book({ contactId, slot, endTime, title, notes }: NewAppointment): Promise<Appointment> {
+    async book({ contactId, slot, endTime, title, notes, userId }: NewAppointment): Promise<Appointment> {
       const answer = await send({
         method: 'POST',
         path: '/calendars/events/appointments',
@@ -88,6 +95,7 @@ export function createCalendars(send: GhlSend, scope: GhlScope) {
           ...(endTime && { endTime }),
           title,
           ...(notes && { description: notes }),
+          ...(userId && { assignedUserId: userId }),
           appointmentStatus: 'confirmed',
           toNotify: true,
         },
@@ -119,6 +127,21 @@ export function createCalendars(send: GhlSend, scope: GhlScope) {
         : []
     },
   }
+}
+
+function readFacts(answer: Record<string, unknown>): CalendarFacts {
+  const calendar = (answer.calendar ?? answer) as Record<string, unknown>
+  const duration = Number(calendar.slotDuration)
+  const minutes = calendar.slotDurationUnit === 'hours' ? duration * 60 : duration
+  const team = Array.isArray(calendar.teamMembers) ? calendar.teamMembers : []
+  return Object.freeze({
+    slotMinutes: Number.isFinite(minutes) && minutes > 0 ? Math.round(minutes) : undefined,
+    teamUserIds: Object.freeze(
+      team.flatMap((member: { userId?: unknown } | null) =>
+        typeof member?.userId === 'string' && member.userId ? member.userId : [],
+      ),
+    ),
+  })
 }
 
 /** `{ "2026-08-21": { slots: [...] }, traceId }`; days without slots are absent. */

@@ -11,8 +11,6 @@ export const catalogue: ReadonlyMap<string, Tool> = new Map(
   [findOrCreateContact, checkAvailability, bookAppointment].map((tool) => [tool.name, tool]),
 )
 
-const NEEDS_CALENDAR = new Set([checkAvailability.name, bookAppointment.name])
-
 /**
  * The tools a client's assistant gets, in VAPI's form. They have no server: VAPI uses the assistant's.
  * `hold` is said while one works.
@@ -20,7 +18,7 @@ const NEEDS_CALENDAR = new Set([checkAvailability.name, bookAppointment.name])
 export function vapiToolsOf(client: Client, hold: string): Vapi.OpenAiModelToolsItem[] {
   const canBook = Boolean(client.crm.calendarId && client.timezone)
   return [...catalogue.values()]
-    .filter((tool) => canBook || !NEEDS_CALENDAR.has(tool.name))
+    .filter((tool) => canBook || !tool.needsCalendar)
     .map((tool) => ({
       type: 'function',
       function: { name: tool.name, description: tool.description, parameters: parametersOf(tool.input) },

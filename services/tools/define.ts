@@ -2,6 +2,7 @@ import { type Static, type TObject, type TProperties, type TSchema, Type } from 
 import type { Client } from '../clients/client.ts'
 import type { GhlAccount } from '../ghl/api.ts'
 import type { Clock } from '../time.ts'
+import type { SlotHolds } from './holds.ts'
 
 /** What a tool works with: one client, one call. It holds nothing that reaches another client. */
 export interface ToolContext {
@@ -15,7 +16,10 @@ export interface ToolContext {
     readonly contactId: string | undefined
   }
   readonly ghl: GhlAccount
+  /** Holds on slots of the client's calendar, to be taken before an appointment is written. */
+  readonly holds: SlotHolds
   readonly clock: Clock
+  /** Aborted when nobody waits any more. */
   readonly signal: AbortSignal
   readonly log: { warn(facts: object, message: string): void }
 }
@@ -28,8 +32,14 @@ export interface ToolDefinition<I extends TProperties, O extends TSchema> {
   /** What the model may say. Never an identity: client and caller come from the call. */
   input: TObject<I>
   output: O
+  /** Changes nothing anywhere, so that a repetition may simply run again. Without it a tool call runs once. */
+  readOnly?: boolean
+  /** Is of no use to a client without a calendar. */
+  needsCalendar?: boolean
   /** Acts on a contact: through the REST door, which knows no caller, `contact_id` may name it. */
   actsOnContact?: boolean
+  /** What the model is told when time runs out and nobody knows what the CRM has done. */
+  adviceWhenLate?: string
   /** @throws AppError with advice for the model; UpstreamError. */
   run(context: ToolContext, input: Static<TObject<I>>): Promise<Static<O>>
   /** The outcome as one sentence that can be spoken. */

@@ -5,7 +5,7 @@ import type { Slot } from '../ghl/calendars.ts'
 import { sayDay, sayTime } from '../time.ts'
 
 /** More than this nobody remembers on the phone. */
-const SPOKEN_OFFERS_MAX = 6
+export const SPOKEN_OFFERS_MAX = 6
 
 export const OfferedSlot = Type.Object({
   start_time: Type.String({
@@ -20,13 +20,14 @@ export const offered = (slots: readonly Slot[]) => slots.map(({ start }) => ({ s
  * six at most, with the number of the rest.
  */
 export function sayOffers(slots: readonly { start_time: string }[], zone: string): string {
-  const days = new Map<string, string[]>()
+  const days = new Map<string, Set<string>>()
   for (const { start_time } of slots.slice(0, SPOKEN_OFFERS_MAX)) {
     const at = Temporal.Instant.from(start_time)
     const day = sayDay(at, zone)
-    days.set(day, [...(days.get(day) ?? []), sayTime(at, zone)])
+    // A set: where clocks go back, 1:30 comes twice and is the same to whoever hears it.
+    days.set(day, (days.get(day) ?? new Set()).add(sayTime(at, zone)))
   }
-  const spoken = [...days].map(([day, times]) => `${day} at ${times.join(', ')}`).join('; ')
+  const spoken = [...days].map(([day, times]) => `${day} at ${[...times].join(', ')}`).join('; ')
   const rest = slots.length - SPOKEN_OFFERS_MAX
   return rest > 0 ? `${spoken}; and ${rest} more` : spoken
 }

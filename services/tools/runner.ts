@@ -1,19 +1,24 @@
-import type { Static, TObject } from '@sinclair/typebox'
-import { Value } from '@sinclair/typebox/value'
 import type { ToolResult } from '../../schemas/vapi.ts'
-import type { CallIdentity, CallRepository, ToolEvent } from '../calls/repository.ts'
+import type { CallIdentity, CallRepository } from '../calls/repository.ts'
 import type { Client } from '../clients/client.ts'
 import type { Resolution } from '../clients/resolver.ts'
-import { AppError, invalid } from '../errors.ts'
+import type { Runner } from '../database/pool.ts'
+import { AppError } from '../errors.ts'
 import type { GhlApi } from '../ghl/api.ts'
 import { cleanJson, cutText, singleLine } from '../text.ts'
 import type { Clock } from '../time.ts'
 import { UpstreamError } from '../upstream.ts'
 import type { ToolCall } from '../vapi/messages.ts'
+import { readArguments } from './arguments.ts'
 import type { Tool, ToolContext } from './define.ts'
+import { createHolds } from './holds.ts'
+import { createToolRepository, type ToolRepository } from './repository.ts'
+import { createRuns } from './runs.ts'
 
-/** VAPI waits 20 s for a tool, a caller much less. */
-const TOOL_DEADLINE_MS = 10_000
+/** VAPI waits 20 s for a tool, a caller much less: everything is answered within 10 s of its arrival. */
+const TOOL_DEADLINE_MS = 9_000
+/** What is left of the 10 s for keeping what came of it. */
+const KEEP_DEADLINE_MS = 900
 /** A spoken answer longer than this is none; VAPI warns about large ones. */
 const RESULT_MAX = 2_000
 
@@ -21,144 +26,200 @@ export interface RunnerOptions {
   catalogue: ReadonlyMap<string, Tool>
   ghl: GhlApi
   calls: Pick<CallRepository, 'ownerOf' | 'recordTools' | 'setContact'>
+  /** Where claims and holds are kept; without it, or while it is away, tools work without them. */
+  sql?: Runner
   clock: Clock
   log: { warn(facts: object, message: string): void; error(facts: object, message: string): void }
+  deadlineMs?: number
 }
 
-/** Runs tools, for VAPI and for the REST door. */
-export function createToolRunner({ catalogue, ghl, calls, clock, log }: RunnerOptions) {
-  function contextOf(client: Client, call: ToolContext['call'], caller: ToolContext['caller']): ToolContext {
-    const signal = AbortSignal.timeout(TOOL_DEADLINE_MS)
-    return { client, call, caller, ghl: ghl.forClient({ ...client.crm, signal }), clock, signal, log }
+/** What came of a tool call. Survives JSON, since another instance may give the same answer. */
+interface Answer {
+  outcome: { result: string } | { error: string }
+  /** For the call's timeline; without it nothing is kept there. */
+  payload?: Record<string, unknown>
+  contactId?: string | undefined
+  /** Whether asking again would come to the same. */
+  final: boolean
+}
+
+/** Who uses a tool through a door other than VAPI's. */
+export interface ToolUser {
+  /** Whom it acts on, if the request names somebody. */
+  contactId?: string | undefined
+}
+
+/** Runs tools, for every door. */
+export function createToolRunner(options: RunnerOptions) {
+  const { catalogue, ghl, calls, clock, log, deadlineMs = TOOL_DEADLINE_MS } = options
+  const runs = createRuns({ log })
+  let store = options.sql && createToolRepository({ sql: options.sql })
+
+  function contextOf(
+    client: Client,
+    who: Pick<ToolContext, 'call' | 'caller' | 'signal'>,
+    repository: ToolRepository | undefined,
+  ): ToolContext {
+    const { calendarId } = client.crm
+    return {
+      client,
+      ...who,
+      ghl: ghl.forClient({ ...client.crm, signal: who.signal }),
+      holds: createHolds({ repository, clientId: client.id, calendarId, log }),
+      clock,
+      log,
+    }
   }
 
-  /** @throws AppError only: whatever went wrong upstream is in the catalogue's words. */
+  /** @throws AppError for what is in the catalogue: nothing that was said upstream gets through. */
   async function run(tool: Tool, context: ToolContext, input: Record<string, unknown>): Promise<unknown> {
     if (!context.client.active) throw new AppError('CLIENT_INACTIVE')
     try {
-      return await Promise.race([tool.run(context, input), expiry(context.signal)])
+      return await Promise.race([tool.run(context, input), expiry(context.signal, tool.adviceWhenLate)])
     } catch (error) {
       throw error instanceof UpstreamError ? error.toAppError() : error
     }
   }
 
-  /** One tool call of a message; never rejects. */
-  async function answer(
-    call: ToolCall,
-    identity: CallIdentity,
-    client: Client,
-    contactId: string | undefined,
-  ) {
-    const facts = { client: client.id, call: identity.callId, tool: call.name }
-    const payload: Record<string, unknown> = { name: call.name, arguments: call.arguments }
-    const context = contextOf(
-      client,
-      { id: identity.callId, toolCallId: call.id },
-      { number: identity.caller, contactId },
-    )
-    let contact: string | undefined
-    let outcome: { result: string } | { error: string }
+  /** Runs a tool for a call; never rejects. */
+  async function answer(toolCall: ToolCall, context: ToolContext): Promise<Answer> {
+    const payload: Record<string, unknown> = { name: toolCall.name }
+    const facts = { client: context.client.id, call: context.call?.id, tool: toolCall.name }
     try {
-      const tool = catalogue.get(call.name)
-      if (!tool) throw new AppError('INVALID_INPUT', { advice: `There is no tool named ${call.name}.` })
-      const output = await run(tool, context, readArguments(tool.input, call.arguments))
-      payload.output = output
-      contact = tool.contactOf?.(output as never)
-      outcome = { result: spoken(tool.say(output as never, context)) }
+      const tool = catalogue.get(toolCall.name)
+      if (!tool) throw new AppError('INVALID_INPUT', { advice: `There is no tool named ${toolCall.name}.` })
+      const input = readArguments(tool.input, toolCall.arguments)
+      payload.arguments = input
+      const output = await run(tool, context, input)
+      payload.output = cleanJson(output)
+      const outcome = { result: spoken(tool.say(output as never, context)) }
+      return { outcome, payload, contactId: tool.contactOf?.(output as never), final: true }
     } catch (error) {
-      payload.error = error instanceof AppError ? error.code : 'INTERNAL'
-      outcome = { error: spoken(adviceOf(error)) }
-      if (!(error instanceof AppError)) log.error({ ...facts, err: error }, 'a tool failed')
+      const known = error instanceof AppError
+      payload.error = known ? error.code : 'INTERNAL'
+      if (!known) log.error({ ...facts, err: error }, 'a tool failed')
       else if (error.cause)
         log.warn({ ...facts, code: error.code, err: error.cause }, 'a tool failed upstream')
-    }
-    const event: ToolEvent = { toolCallId: call.id, payload: cleanJson(payload) as Record<string, unknown> }
-    return {
-      event,
-      contact,
-      reply: { name: call.name, toolCallId: call.id, ...outcome } satisfies ToolResult,
+      return { outcome: { error: spoken(adviceOf(error)) }, payload, final: known && error.status < 500 }
     }
   }
 
+  /** What came of the tool calls is kept before it is told, as far as the database allows in the time left. */
+  async function keep(
+    call: CallIdentity,
+    toolCalls: ToolCall[],
+    answers: Answer[],
+    known: string | undefined,
+  ) {
+    const events = toolCalls.flatMap(({ id }, index) => {
+      const { payload, final } = answers[index] ?? {}
+      // An event is kept once: a failure that may pass must not stand where the success will.
+      return payload ? { toolCallId: final ? id : `${id}:failed`, payload } : []
+    })
+    const contactId = answers.find((item) => item.contactId)?.contactId
+    const facts = { client: call.clientId, call: call.callId }
+    const kept = Promise.all([
+      calls.recordTools(call, events),
+      contactId !== undefined && contactId !== known && calls.setContact(call, contactId),
+    ]).catch((error) => log.error({ ...facts, err: error }, 'tool calls were made but could not be recorded'))
+    await Promise.race([kept, new Promise((resolve) => setTimeout(resolve, KEEP_DEADLINE_MS).unref())])
+  }
+
   return {
+    /** Gives it the database, where it was made without. */
+    connect(sql: Runner): void {
+      store ??= createToolRepository({ sql })
+    },
+
     /**
      * All tool calls of one message, side by side: one result each, in their order, whatever happens.
-     * What they came to is kept before it is told, as far as the database allows.
+     * A tool call that was made before, here or on another instance, gets the answer it got then.
      */
     async answerAll(
       toolCalls: ToolCall[],
       identity: Omit<CallIdentity, 'clientId'>,
       resolution: Resolution,
     ): Promise<ToolResult[]> {
+      const signal = AbortSignal.timeout(deadlineMs)
       const { client } = resolution
       if (!client) {
-        const code = resolution.reason === 'unknown' ? 'CLIENT_UNKNOWN' : 'DATABASE_UNAVAILABLE'
-        const error = new AppError(code).advice
-        return toolCalls.map(({ id, name }) => ({ name, toolCallId: id, error }))
+        const error = new AppError(unresolved(resolution)).advice
+        return toolCalls.map(({ id, name }) => ({ name: singleLine(name), toolCallId: id, error }))
       }
       const call: CallIdentity = { ...identity, clientId: client.id }
-      const owner = await calls.ownerOf(call.callId).catch(() => undefined)
-      const contactId = owner?.client_id === client.id ? (owner.ghl_contact_id ?? undefined) : undefined
+      // One answer that does not come is waited for, not one for each statement.
+      const away = resolution.source === 'last-known'
+      const owner = away ? undefined : await calls.ownerOf(call.callId).catch(() => 'away' as const)
+      const repository = away || owner === 'away' ? undefined : store
+      const ours = owner !== 'away' && owner?.client_id === client.id
+      const contactId = ours ? (owner.ghl_contact_id ?? undefined) : undefined
+
       const answers = await Promise.all(
-        toolCalls.map((toolCall) => answer(toolCall, call, client, contactId)),
+        toolCalls.map((toolCall) => {
+          const who = {
+            call: { id: call.callId, toolCallId: toolCall.id },
+            caller: { number: call.caller, contactId },
+            signal,
+          }
+          const work = () => answer(toolCall, contextOf(client, who, repository))
+          const tool = catalogue.get(toolCall.name)
+          if (!tool || tool.readOnly) return work()
+          return runs.once(repository, {
+            key: { clientId: client.id, callId: call.callId, toolCallId: toolCall.id },
+            signal,
+            isFinal: ({ final }) => final,
+            work,
+            pending: () => late(tool),
+          })
+        }),
       )
-      const contact = answers.find((item) => item.contact)?.contact
-      try {
-        await Promise.all([
-          calls.recordTools(
-            call,
-            answers.map(({ event }) => event),
-          ),
-          contact !== undefined && contact !== contactId && calls.setContact(call, contact),
-        ])
-      } catch (error) {
-        log.error(
-          { client: client.id, call: call.callId, err: error },
-          'tool calls were made but could not be recorded',
-        )
-      }
-      return answers.map(({ reply }) => reply)
+      await keep(call, toolCalls, answers, contactId)
+      return toolCalls.map(({ id, name }, index) => ({
+        name: singleLine(name),
+        toolCallId: id,
+        ...(answers[index]?.outcome ?? { error: adviceOf(undefined) }),
+      }))
     },
 
     /**
-     * One tool for the REST door; `contactId` is whom it acts on, if the request names somebody.
+     * One tool, for a door that is not a call: its structured output, and the same as a sentence.
      * @throws AppError
      */
     async runOne(
       tool: Tool,
-      client: Client,
-      contactId: string | undefined,
+      resolution: Resolution,
+      { contactId }: ToolUser,
       input: Record<string, unknown>,
-    ): Promise<unknown> {
-      return run(tool, contextOf(client, undefined, { number: undefined, contactId }), input)
+    ): Promise<{ output: unknown; sentence: string }> {
+      const { client } = resolution
+      if (!client) throw new AppError(unresolved(resolution))
+      const signal = AbortSignal.timeout(deadlineMs)
+      const who = { call: undefined, caller: { number: undefined, contactId }, signal }
+      const context = contextOf(client, who, resolution.source === 'last-known' ? undefined : store)
+      const output = await run(tool, context, input)
+      return { output, sentence: spoken(tool.say(output as never, context)) }
     },
   }
 }
 
 export type ToolRunner = ReturnType<typeof createToolRunner>
 
-/**
- * What a language model sends, made to fit: numbers as text and the like are converted, what it leaves empty
- * is absent, and what the tool does not know, such as an id it made up, is dropped.
- * @throws AppError INVALID_INPUT naming the argument
- */
-function readArguments<T extends TObject>(schema: T, given: Readonly<Record<string, unknown>>): Static<T> {
-  const present = Object.entries(given).filter(([, value]) => value !== null && value !== '')
-  const input = Value.Clean(schema, Value.Convert(schema, Object.fromEntries(present)))
-  const problem = Value.Errors(schema, input).First()
-  if (!problem) return input as Static<T>
-  const field = problem.path.slice(1)
-  throw invalid(
-    field,
-    (input as Record<string, unknown>)[field] === undefined
-      ? `${field} is missing.`
-      : `${field}: ${problem.message}.`,
-  )
+const unresolved = (resolution: Resolution & { client: undefined }) =>
+  resolution.reason === 'unknown' ? 'CLIENT_UNKNOWN' : 'DATABASE_UNAVAILABLE'
+
+function lateError(advice: string | undefined, cause?: unknown): AppError {
+  return new AppError('CRM_TIMEOUT', { cause, ...(advice !== undefined && { advice }) })
 }
 
-function expiry(signal: AbortSignal): Promise<never> {
+/** The answer to a repetition whose original has not come to an end. It is not kept: the original's will be. */
+function late(tool: Tool): Answer {
+  const error = lateError(tool.adviceWhenLate)
+  return { outcome: { error: spoken(error.advice) }, final: false }
+}
+
+function expiry(signal: AbortSignal, advice: string | undefined): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>()
-  const expire = () => reject(new AppError('CRM_TIMEOUT', { cause: signal.reason }))
+  const expire = () => reject(lateError(advice, signal.reason))
   if (signal.aborted) expire()
   else signal.addEventListener('abort', expire, { once: true })
   return promise

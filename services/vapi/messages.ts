@@ -2,6 +2,8 @@ import { callerNumber, toE164 } from '../phone.ts'
 import { cleanText } from '../text.ts'
 import { toInstant } from '../time.ts'
 
+const ID_MAX = 200
+
 /** A VAPI server message with the fields that every handler needs, read from wherever VAPI put them. */
 export interface CallMessage {
   readonly type: string
@@ -29,12 +31,13 @@ export interface ToolCall {
 /** Reads the envelope: `{ message: { type } }` as VAPI sends it, or `{ type }`. */
 export function readMessage(envelope: unknown): CallMessage {
   const outer = record(envelope)
-  const body = record(outer.message, outer)
+  const inner = record(outer.message)
+  const body = text(inner.type) ? inner : outer
   const call = record(body.call)
   const number = (holder: unknown) => toE164(record(holder).number)
   return {
     type: text(body.type) ?? '',
-    callId: text(call.id),
+    callId: identifier(call.id),
     calledNumber: number(body.phoneNumber) ?? number(call.phoneNumber),
     caller: callerNumber(record(body.customer).number) ?? callerNumber(record(call.customer).number),
     clientId: clientIdOf(body.assistant) ?? clientIdOf(call.assistant),
@@ -74,6 +77,12 @@ function argumentsOf(value: unknown): Record<string, unknown> {
   } catch {
     return {}
   }
+}
+
+/** VAPI's ids are UUIDs. What is longer than a database index takes names nothing. */
+function identifier(value: unknown): string | undefined {
+  const id = text(value)
+  return id && id.length <= ID_MAX ? id : undefined
 }
 
 function clientIdOf(assistant: unknown): string | undefined {

@@ -1,0 +1,66 @@
+import fp from 'fastify-plugin'
+import { Agent } from 'undici'
+import { createMcpDoor, operationOf } from '../services/mcp/door.ts'
+import { createGateway } from '../services/mcp/gateway.ts'
+import { type Claims, createIdentifier, type Who } from '../services/mcp/identity.ts'
+import { createOwnTools } from '../services/mcp/own-tools.ts'
+import { createCallerRepository } from '../services/mcp/repository.ts'
+import { createToolServer, toolsetFor } from '../services/mcp/server.ts'
+import { createUpstream } from '../services/mcp/upstream.ts'
+import { createUpstreamTools } from '../services/mcp/upstream-tools.ts'
+import { readArguments } from '../services/tools/arguments.ts'
+
+/** What the route needs of MCP. */
+export interface Mcp {
+  /** @throws AppError */
+  whoIsMeant(claims: Claims): Promise<Who>
+  serve(request: Request, body: unknown, who: Who): Promise<Response>
+  /** What a request does, for the log. */
+  operationOf(body: unknown): string
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    mcp: Mcp
+  }
+}
+
+export interface McpPluginOptions {
+  /** GHL's MCP server. */
+  upstreamUrl: string
+}
+
+/** Our tools and those of GHL's MCP server, for MCP clients. */
+export default fp<McpPluginOptions>(
+  async (app, { upstreamUrl }) => {
+    const { log, sql, services } = app
+    const dispatcher = new Agent({ connections: 128, connect: { timeout: 2_000 }, keepAliveTimeout: 30_000 })
+    const upstream = createUpstream({ url: upstreamUrl, dispatcher })
+    const gateway = createGateway({ upstream, tools: createUpstreamTools({ upstream }), log })
+    const own = createOwnTools({
+      catalogue: services.catalogue,
+      run: (tool, { resolution }, caller, args) =>
+        services.tools.runOne(tool, resolution, caller, readArguments(tool.input, args)),
+      callerOf: createCallerRepository({ sql }).callerOf,
+      log,
+    })
+    const door = createMcpDoor<Who>({
+      serverFor: (who) => createToolServer(toolsetFor(who, own, gateway)),
+      log,
+    })
+    app.decorate(
+      'mcp',
+      Object.freeze({
+        whoIsMeant: createIdentifier({ clients: app.clients }),
+        serve: door.serve,
+        operationOf,
+      }),
+    )
+    app.addHook('preClose', () => door.endListeners())
+    app.addHook('onClose', async () => {
+      await door.close()
+      await dispatcher.close()
+    })
+  },
+  { name: 'mcp', dependencies: ['database', 'clients', 'services'] },
+)

@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto'
+import type { ToolRepository } from './repository.ts'
+
+/** Longer than a tool may run, so that a hold never ends under a booking that is under way. */
+const HOLD_SECONDS = 15
+
+export type Hold =
+  | {
+      mine: true
+      /** The appointment stands: the hold stays until it expires by itself. */
+      booked(appointmentId: string): Promise<void>
+      /** Nothing was booked. */
+      release(): Promise<void>
+    }
+  | {
+      mine: false
+      /** The contact that has it; undefined if its hold was made or ended at this very moment. */
+      by: string | undefined
+    }
+
+/** Holds on the slots of one calendar. They never reject. */
+export interface SlotHolds {
+  take(startAt: Temporal.Instant, contactId: string): Promise<Hold>
+}
+
+export interface HoldsOptions {
+  /** Undefined: there is no database to hold anything in. */
+  repository: Pick<ToolRepository, 'hold' | 'booked' | 'release'> | undefined
+  clientId: string
+  calendarId: string | undefined
+  log: { warn(facts: object, message: string): void }
+}
+
+/** Without database every slot is given out, and the CRM's own check of free slots decides alone. */
+const UNHELD: Hold = Object.freeze({ mine: true, booked: async () => {}, release: async () => {} })
+
+/** Local holds on slots, bound to one client's calendar. */
+export function createHolds({ repository, clientId, calendarId, log }: HoldsOptions): SlotHolds {
+  const failed = (error: unknown) => log.warn({ client: clientId, err: error }, 'a slot could not be held')
+  return {
+    async take(startAt, contactId) {
+      if (!repository || !calendarId) return UNHELD
+      const key = { clientId, calendarId, startAt }
+      const owner = randomUUID()
+      try {
+        const held = await repository.hold(key, contactId, owner, HOLD_SECONDS)
+        if (!held.mine) return { mine: false, by: held.contactId ?? undefined }
+      } catch (error) {
+        failed(error)
+        return UNHELD
+      }
+      return {
+        mine: true,
+        booked: (appointmentId) => repository.booked(key, owner, appointmentId).catch(failed),
+        release: () => repository.release(key, owner).catch(failed),
+      }
+    },
+  }
+}

@@ -1,0 +1,132 @@
+import type { Runner } from '../database/pool.ts'
+
+/** One tool call of one call of one client. */
+export interface RunKey {
+  clientId: string
+  callId: string
+  toolCallId: string
+}
+
+export interface Claim {
+  /** Whether the tool is now to be run by whoever asked. */
+  mine: boolean
+  /** What the owner answered; null while there is no answer. */
+  answer: unknown
+}
+
+export interface HoldKey {
+  clientId: string
+  calendarId: string
+  startAt: Temporal.Instant
+}
+
+/** The tables `tool_runs` and `slot_holds`. All times are the database's, which the instances have in common. */
+export function createToolRepository({ sql }: { sql: Runner }) {
+  return {
+    /**
+     * Claims a tool call for `owner`. It is his if nobody had it, or if the last owner's time has passed and he
+     * left no final answer.
+     */
+    async claim(key: RunKey, owner: string, seconds: number, on: Runner = sql): Promise<Claim> {
+      const rows = await on<Claim[]>`
+        with mine as (
+          insert into tool_runs as r (client_id, vapi_call_id, tool_call_id, owner, claimed_until)
+          values (
+            ${key.clientId}, ${key.callId}, ${key.toolCallId}, ${owner}, now() + make_interval(secs => ${seconds})
+          )
+          on conflict (client_id, vapi_call_id, tool_call_id) do update
+            set owner = excluded.owner, claimed_until = excluded.claimed_until, answer = null
+            where not r.final and r.claimed_until < now()
+          returning owner
+        )
+        select exists (select from mine) as mine,
+          (
+            select answer from tool_runs
+            where client_id = ${key.clientId} and vapi_call_id = ${key.callId} and tool_call_id = ${key.toolCallId}
+          ) as answer`
+      return rows[0] ?? { mine: false, answer: null }
+    },
+
+    /**
+     * Stores the owner's answer. One that is not final may be replaced after `seconds`. Rows of this client that
+     * are more than a day old go.
+     */
+    async answer(
+      key: RunKey,
+      owner: string,
+      { answer, final, seconds }: { answer: unknown; final: boolean; seconds: number },
+      on: Runner = sql,
+    ): Promise<void> {
+      await on`
+        with old as (
+          delete from tool_runs where (client_id, vapi_call_id, tool_call_id) in (
+            select client_id, vapi_call_id, tool_call_id from tool_runs
+            where client_id = ${key.clientId} and claimed_until < now() - interval '1 day'
+            limit 100 for update skip locked
+          )
+        )
+        update tool_runs
+        set answer = ${on.json(answer as never)}, final = ${final},
+          claimed_until = now() + make_interval(secs => ${seconds})
+        where client_id = ${key.clientId} and vapi_call_id = ${key.callId} and tool_call_id = ${key.toolCallId}
+          and owner = ${owner}`
+    },
+
+    /**
+     * Holds a slot for a contact, if nobody does, or the same contact's appointment stands there already.
+     * Answers the contact that has it. Expired holds of this client go.
+     */
+    async hold(
+      key: HoldKey,
+      contactId: string,
+      owner: string,
+      seconds: number,
+      on: Runner = sql,
+    ): Promise<{ mine: boolean; contactId: string | null }> {
+      const rows = await on<{ mine: boolean; contactId: string | null }[]>`
+        with old as (
+          delete from slot_holds where (client_id, calendar_id, start_at) in (
+            select client_id, calendar_id, start_at from slot_holds
+            where client_id = ${key.clientId} and expires_at < now() - interval '1 minute'
+              and start_at <> ${key.startAt.toString()}
+            limit 100 for update skip locked
+          )
+        ), mine as (
+          insert into slot_holds as h (client_id, calendar_id, start_at, contact_id, owner, expires_at)
+          values (
+            ${key.clientId}, ${key.calendarId}, ${key.startAt.toString()}, ${contactId}, ${owner},
+            now() + make_interval(secs => ${seconds})
+          )
+          on conflict (client_id, calendar_id, start_at) do update
+            set contact_id = excluded.contact_id, owner = excluded.owner, expires_at = excluded.expires_at,
+              appointment_id = null
+            where h.expires_at < now() or (h.contact_id = excluded.contact_id and h.appointment_id is not null)
+          returning owner
+        )
+        select exists (select from mine) as mine,
+          (
+            select contact_id from slot_holds
+            where client_id = ${key.clientId} and calendar_id = ${key.calendarId}
+              and start_at = ${key.startAt.toString()}
+          ) as "contactId"`
+      return rows[0] ?? { mine: false, contactId: null }
+    },
+
+    /** Notes the appointment that stands where the hold was. */
+    async booked(key: HoldKey, owner: string, appointmentId: string, on: Runner = sql): Promise<void> {
+      await on`
+        update slot_holds set appointment_id = ${appointmentId}
+        where client_id = ${key.clientId} and calendar_id = ${key.calendarId}
+          and start_at = ${key.startAt.toString()} and owner = ${owner}`
+    },
+
+    async release(key: HoldKey, owner: string, on: Runner = sql): Promise<void> {
+      await on`
+        delete from slot_holds
+        where client_id = ${key.clientId} and calendar_id = ${key.calendarId}
+          and start_at = ${key.startAt.toString()} and owner = ${owner}`
+    },
+  }
+}
+
+export type ToolRepository = ReturnType<typeof createToolRepository>

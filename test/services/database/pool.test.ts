@@ -1,0 +1,234 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import t, { type Test } from 'tap'
+import { createDatabase, type DatabaseOptions, DatabaseTimeout } from '../../../services/database/pool.ts'
+import { createTestDatabase, eventually } from '../../helper.ts'
+import { startProxy } from '../../proxy.ts'
+
+const url = await createTestDatabase()
+
+function open(t: Test, options: Partial<DatabaseOptions> = {}) {
+  const sql = createDatabase({ url, ...options })
+  t.teardown(() => sql.end())
+  return sql
+}
+
+async function openThroughProxy(t: Test, options: Partial<DatabaseOptions> = {}) {
+  const proxy = await startProxy(url)
+  t.teardown(() => proxy.close())
+  return { proxy, sql: open(t, { url: proxy.url, ...options }) }
+}
+
+async function timed<T>(work: Promise<T>) {
+  const begun = performance.now()
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  return { error, ms: performance.now() - begun }
+}
+
+t.test('a fragment can stand in a query, and a transaction in place of the pool', async (t) => {
+  const sql = open(t)
+  const two = sql`select ${2}::int as n`
+  t.strictSame([...(await sql`select n + 1 as n from (${two}) x`)], [{ n: 3 }])
+  const answer = await sql.begin(async (tx) => {
+    const [row] = await tx<{ v: { a: string } }[]>`select ${tx.json({ a: 'b' })}::jsonb as v`
+    return row?.v
+  })
+  t.strictSame(answer, { a: 'b' })
+  t.strictSame([...(await sql.unsafe('select $1::int as n', [7]))], [{ n: 7 }])
+  t.strictSame(
+    (await sql.script('begin; select 1 as n; select 2 as n; commit')).map((row) => row.n),
+    [1, 2],
+  )
+  t.strictSame(await sql`select 1 as n`.catch(() => 'failed').finally(() => {}), [{ n: 1 }])
+})
+
+t.test('a transaction whose work fails is rolled back', async (t) => {
+  const sql = open(t)
+  await sql`create table rolled (id int)`
+  const work = sql.begin(async (tx) => {
+    await tx`insert into rolled values (1)`
+    throw new Error('no')
+  })
+  await t.rejects(work, /no/)
+  t.equal((await sql`select from rolled`).length, 0)
+})
+
+t.test('every way to ask has a deadline on a connection that has gone silent', async (t) => {
+  const { proxy, sql } = await openThroughProxy(t, { deadlineMs: 300 })
+  await sql`select 1`
+  proxy.freeze()
+  const ways = {
+    query: sql`select 1`,
+    unsafe: sql.unsafe('select 1'),
+    transaction: sql.begin((tx) => tx`select 1`),
+    script: sql.script('select 1'),
+  }
+  for (const [way, result] of Object.entries(
+    await Promise.all(
+      Object.entries(ways).map(async ([way, work]) => [way, await timed(work)] as const),
+    ).then(Object.fromEntries<Awaited<ReturnType<typeof timed>>>),
+  )) {
+    t.type(result.error, DatabaseTimeout, way)
+    t.ok(result.ms < 600, `${way} took ${Math.round(result.ms)} ms`)
+  }
+})
+
+t.test('without a deadline of its own a query counts as lost well before VAPI gives up', async (t) => {
+  const { proxy, sql } = await openThroughProxy(t)
+  await sql`select 1`
+  proxy.freeze()
+  const { error, ms } = await timed(sql`select 1`)
+  t.type(error, DatabaseTimeout)
+  t.ok(ms < 1_500, `${Math.round(ms)} ms`)
+})
+
+t.test('after repeated timeouts the pool is replaced, and works once the network does', async (t) => {
+  let replaced = 0
+  const { proxy, sql } = await openThroughProxy(t, { deadlineMs: 150, onReplaced: () => replaced++ })
+  await sql`select 1`
+  proxy.freeze()
+  for (let n = 0; n < 3; n++) await t.rejects(sql`select ${n}::int`, DatabaseTimeout)
+  t.equal(replaced, 1)
+  await t.rejects(sql`select 1`, DatabaseTimeout, 'the new pool fares no better while nothing goes through')
+  proxy.thaw()
+  await eventually(
+    () =>
+      sql`select 1`.then(
+        () => true,
+        () => false,
+      ),
+    'the database to be back',
+    5,
+  )
+})
+
+t.test('what hung before the network broke down holds no connection afterwards', async (t) => {
+  const { proxy, sql } = await openThroughProxy(t, { deadlineMs: 150, max: 2 })
+  proxy.freeze()
+  await Promise.all(Array.from({ length: 20 }, () => t.rejects(sql`select 1`)))
+  proxy.killAll()
+  proxy.thaw()
+  await eventually(
+    () =>
+      sql`select 1`.then(
+        () => true,
+        () => false,
+      ),
+    'the database to be back',
+    5,
+  )
+  t.equal((await Promise.all(Array.from({ length: 20 }, () => sql`select 1`))).length, 20)
+})
+
+t.test('a statement that is slow, not lost, leaves the pool alone while others are answered', async (t) => {
+  let replaced = 0
+  const sql = open(t, { deadlineMs: 300, onReplaced: () => replaced++ })
+  for (let n = 0; n < 4; n++) {
+    const slow = t.rejects(sql`select pg_sleep(1)`, DatabaseTimeout)
+    await sql`select 1`
+    await slow
+    await sql`select 1`
+  }
+  t.equal(replaced, 0)
+})
+
+t.test('an answer, even a bad one, shows that the connection lives', async (t) => {
+  let replaced = 0
+  const sql = open(t, { deadlineMs: 200, onReplaced: () => replaced++ })
+  for (let n = 0; n < 4; n++) {
+    await t.rejects(sql`select pg_sleep(0.5)`, DatabaseTimeout)
+    await t.rejects(sql`select 1 / 0`, { code: '22012' })
+  }
+  t.equal(replaced, 0)
+})
+
+t.test('a refused or cut connection is an error at once, and the next query may succeed', async (t) => {
+  const { proxy, sql } = await openThroughProxy(t)
+  await sql`select 1`
+  const running = sql`select pg_sleep(5)`.catch((error) => error)
+  await eventually(async () => {
+    const rows =
+      await sql`select from pg_stat_activity where query = 'select pg_sleep(5)' and state = 'active'`
+    return rows.length === 1
+  }, 'the query to run')
+  proxy.killAll()
+  t.match(await running, { code: 'CONNECTION_CLOSED' })
+  await eventually(
+    () =>
+      sql`select 1`.then(
+        () => true,
+        () => false,
+      ),
+    'another connection',
+    5,
+  )
+  proxy.refuse()
+  await t.rejects(sql`select 1`)
+  proxy.accept()
+  await eventually(
+    () =>
+      sql`select 1`.then(
+        () => true,
+        () => false,
+      ),
+    'the database to be back',
+    5,
+  )
+})
+
+t.test('a server that closes each connection during start-up does not make the process spin', async (t) => {
+  let connections = 0
+  const server = createServer((socket) => {
+    connections += 1
+    socket.on('error', () => {})
+    socket.end()
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as { port: number }
+  const sql = open(t, { url: `postgres://u:p@127.0.0.1:${port}/d`, deadlineMs: 300 })
+  const before = process.cpuUsage()
+  const begun = performance.now()
+  let failures = 0
+  while (performance.now() - begun < 2_000) await sql`select 1`.catch(() => failures++)
+  const { user, system } = process.cpuUsage(before)
+  const load = (user + system) / 1_000 / (performance.now() - begun)
+  t.comment(`${connections} connections, ${failures} failed queries, load ${load.toFixed(2)}`)
+  t.ok(failures > 2)
+  t.ok(load < 0.5, `the process was busy ${Math.round(load * 100)} % of the time`)
+  t.ok(connections < 200, `${connections} connections in two seconds`)
+})
+
+t.test('a process whose pool was replaced and ended, ends by itself', async (t) => {
+  const proxy = await startProxy(url)
+  t.teardown(() => proxy.close())
+  const pool = new URL('../../../services/database/pool.ts', import.meta.url).href
+  const code = `
+    const { createDatabase } = await import(${JSON.stringify(pool)})
+    const sql = createDatabase({ url: ${JSON.stringify(proxy.url)}, deadlineMs: 150, onReplaced: () => process.stdout.write('replaced ') })
+    await sql\`select 1\`
+    process.stdout.write('connected ')
+    await new Promise((resolve) => process.stdin.once('data', resolve))
+    process.stdin.destroy()
+    for (let n = 0; n < 4; n++) await sql\`select 1\`.catch(() => process.stdout.write('lost '))
+    await sql.end()
+    process.stdout.write('ended')`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    output += text
+  })
+  const exited = once(child, 'exit')
+  await eventually(() => output.includes('connected'), 'the first query')
+  proxy.freeze()
+  child.stdin.write('go\n')
+  const [status] = await exited
+  t.equal(status, 0)
+  t.equal(output, 'connected lost lost replaced lost lost ended')
+})
