@@ -129,11 +129,11 @@ export default fp<JobsPluginOptions>(
   { name: 'jobs', dependencies: ['database'] },
 )
 
-/** Our driver in the form pg-boss wants: statements without values may be a whole script. */
+/** Our driver in the form pg-boss wants. Some of what it does is a script with a transaction of its own. */
 function asBossDatabase(sql: Runner | Database) {
   return {
     async executeSql(text: string, values?: unknown[]) {
-      if (!values?.length && 'script' in sql) return { rows: await sql.script(text) }
+      if ('script' in sql && /^\s*begin\b/i.test(text)) return { rows: await sql.script(text) }
       return { rows: [...(await sql.unsafe(text, values))] }
     },
   }

@@ -29,7 +29,15 @@ export function loggerOptions(
 }
 
 export function printableError(error: unknown): { type: string; message: string; stack: string } {
-  if (!(error instanceof Error)) return { type: typeof error, message: 'not an error', stack: '' }
+  if (!(error instanceof Error)) {
+    // The queue's events are errors spread into plain objects.
+    const { message } = (error ?? {}) as { message?: unknown }
+    return {
+      type: typeof error,
+      message: typeof message === 'string' ? message : 'not an error',
+      stack: '',
+    }
+  }
   const { code, status, operation, outcome } = error as Error & Record<string, unknown>
   return {
     type: error.name,
@@ -42,26 +50,36 @@ export function printableError(error: unknown): { type: string; message: string;
   }
 }
 
+/** Status for the log of a request whose sender did not wait; the number is that of nginx. */
+const CALLER_LEFT = 499
+
 /** One line a request: operation, client, call, status and milliseconds. */
 export default fp(
   async (app) => {
     app.decorateRequest('client', undefined)
     app.decorateRequest('callId', undefined)
     app.decorateRequest('operation', undefined)
-    app.addHook('onResponse', async (request: FastifyRequest, reply: FastifyReply) => {
+    const line = (request: FastifyRequest, reply: FastifyReply, status: number) => {
       const { operation } = request.routeOptions.config
       // Health probes come every few seconds and say nothing while they succeed.
-      if (operation?.startsWith('health.') && reply.statusCode < 400) return
+      if (operation?.startsWith('health.') && status < 400) return
       request.log.info(
         {
           operation: request.operation ?? operation ?? 'unknown',
           client: request.client?.id,
           call: request.callId,
-          status: reply.statusCode,
+          status,
           ms: Math.round(reply.elapsedTime * 10) / 10,
         },
         'request',
       )
+    }
+    app.addHook('onResponse', async (request, reply) => line(request, reply, reply.statusCode))
+    // Whoever hangs up gets no whole response, and so no line from that hook.
+    app.addHook('onRequest', async (request, reply) => {
+      reply.raw.once('close', () => {
+        if (!reply.raw.writableFinished) line(request, reply, CALLER_LEFT)
+      })
     })
   },
   { name: 'request-log' },

@@ -6,6 +6,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { PgBoss } from 'pg-boss'
 import postgres from 'postgres'
@@ -15,9 +16,11 @@ import { migrate } from '../services/database/migrate.ts'
 const bin = (name: string) => fileURLToPath(new URL(`../node_modules/.bin/${name}`, import.meta.url))
 const template = `agent_test_template_${process.pid}`
 
+// Of this run alone, so that several may go on at once.
+const directory = `.data/tests/${process.pid}`
 const embedded = process.env.TEST_DATABASE_URL
   ? undefined
-  : await startEmbeddedPostgres({ directory: '.data/test', volatile: true })
+  : await startEmbeddedPostgres({ directory, volatile: true })
 const server = process.env.TEST_DATABASE_URL ?? embedded?.url ?? ''
 const admin = postgres(server, { max: 1, onnotice: () => {} })
 try {
@@ -30,8 +33,13 @@ try {
   await boss.start()
   await boss.stop({ graceful: false })
 
-  // tap is built for its plugins, and a fresh installation has its default ones.
-  await run('tap', ['build'], 'ignore')
+  // tap is built for its plugins, and a fresh installation for its default ones. One of those strips types, which
+  // Node does itself.
+  const built = readFileSync(
+    new URL('../node_modules/@tapjs/test/test-built/dist/esm/index.js', import.meta.url),
+    'utf8',
+  )
+  if (built.includes('@tapjs/typescript')) await run('tap', ['build'], 'ignore')
   process.exitCode = await run('tap', ['run', ...process.argv.slice(2)], 'inherit')
 } finally {
   const left =
@@ -39,6 +47,8 @@ try {
   for (const { datname } of left) await admin`drop database if exists ${admin(datname)} with (force)`
   await admin.end()
   await embedded?.stop()
+  if (embedded)
+    for (const path of [directory, `${directory}.password`]) rmSync(path, { recursive: true, force: true })
 }
 
 async function run(command: string, args: string[], stdio: 'inherit' | 'ignore'): Promise<number> {

@@ -107,7 +107,8 @@ export async function rpc(
 
 export async function toolNames(app: FastifyInstance, client: Pick<TestClient, 'number'>, headers = {}) {
   const { body } = await rpc(app, client, 'tools/list', {}, headers)
-  return (body.result?.tools as { name: string }[]).map(({ name }) => name)
+  const tools = (body.result?.tools ?? []) as { name: string }[]
+  return tools.map(({ name }) => name)
 }
 
 export async function callTool(

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket, connect as tcpConnect } from 'node:net'
 
-export interface Proxy {
+export interface TcpProxy {
   /** The target's address with the proxy's host and port. */
   readonly url: string
   /** Connections stay open and new ones are taken, but nothing goes through: a half-open network. */
@@ -18,7 +18,7 @@ export interface Proxy {
 }
 
 /** A TCP proxy before the server of a URL, which can be made to misbehave as networks do. */
-export async function startProxy(targetUrl: string): Promise<Proxy> {
+export async function startProxy(targetUrl: string): Promise<TcpProxy> {
   const target = new URL(targetUrl)
   const sockets = new Set<Socket>()
   const waiting = new Set<() => void>()

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import postgres from 'postgres'
+import { connect } from './connection.ts'
 import type { Runner } from './pool.ts'
 
 export interface ListenerOptions {
@@ -40,13 +40,11 @@ export function createListener(options: ListenerOptions): Listener {
   timer.unref()
 
   function open() {
-    const client = postgres(options.url, {
+    const client = connect(options.url, {
       max: 1,
-      connect_timeout: 5,
-      onnotice: () => {},
       connection: { application_name: '1000x-agent listener' },
     })
-    client
+    client.sql
       .listen(
         options.channel,
         (payload) => {
@@ -76,7 +74,7 @@ export function createListener(options: ListenerOptions): Listener {
     if (alive || closed) return
     if (!reported) options.onLost('a heartbeat was not heard')
     reported = true
-    connection.end({ timeout: 0 }).catch(() => {})
+    void connection.close(0)
     connection = open()
   }
 
@@ -87,7 +85,7 @@ export function createListener(options: ListenerOptions): Listener {
     async close() {
       closed = true
       clearInterval(timer)
-      await connection.end({ timeout: 1 }).catch(() => {})
+      await connection.close(1)
     },
   }
 }

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import Postgrator from 'postgrator'
-import postgres from 'postgres'
+import { connect } from './connection.ts'
 import { DatabaseTimeout } from './pool.ts'
 
 /** Any number that nobody else on the database uses: the lock under which one instance migrates at a time. */
@@ -27,9 +27,8 @@ export async function migrate(
   url: string,
   { deadlineMs = DEADLINE_MS, files = pattern }: MigrateOptions = {},
 ): Promise<number> {
-  const sql = postgres(url, {
+  const { sql, close } = connect(url, {
     max: 1,
-    onnotice: () => {},
     connect_timeout: 10,
     connection: { application_name: '1000x-agent migrations' },
   })
@@ -54,6 +53,6 @@ export async function migrate(
     return await Promise.race([work, late])
   } finally {
     clearTimeout(timer)
-    await sql.end({ timeout: 1 })
+    await close(1)
   }
 }

@@ -1,4 +1,5 @@
 import postgres, { type JSONValue, type PendingQuery, type Row } from 'postgres'
+import { connect } from './connection.ts'
 
 type Rows = readonly (object | undefined)[]
 
@@ -13,7 +14,7 @@ export interface Runner {
 /** The pool. `await sql`…`` and `sql.begin` reject with DatabaseTimeout when the deadline has passed. */
 export interface Database extends Runner {
   begin<T>(work: (tx: Runner) => Promise<T>): Promise<T>
-  /** Runs statements that may hold BEGIN and COMMIT themselves, on one connection. Answers all rows. */
+  /** Runs statements that hold BEGIN and COMMIT themselves, on a connection of their own. Answers all rows. */
   script(text: string): Promise<Row[]>
   end(): Promise<void>
 }
@@ -44,22 +45,18 @@ const STATEMENT_TIMEOUT_MS = 5_000
 /**
  * A `postgres` pool in which no query waits for ever.
  *
- * Two known faults of postgres 3.4 make this necessary: a query on a half-open connection never settles
- * (issue 1089), and a server that closes during start-up can leave the driver reconnecting in a loop
- * (issue 1193). Both end the same way here: the pool is thrown away after some lost queries in a row, or when
- * one is still under way long after the server must have ended it, which is what a single dead connection
- * among live ones looks like.
+ * In postgres 3.4 a query on a half-open connection never settles (issue 1089). Here the pool is thrown away
+ * after some lost queries in a row, or when one is still under way long after the server must have ended it,
+ * which is what a single dead connection among live ones looks like.
  */
 export function createDatabase(options: DatabaseOptions): Database {
   const deadlineMs = options.deadlineMs ?? QUERY_DEADLINE_MS
   const statementTimeoutMs = Math.max(STATEMENT_TIMEOUT_MS, deadlineMs)
-  const open = () =>
-    postgres(options.url, {
-      max: options.max ?? 10,
-      connect_timeout: 5,
+  const open = (max = options.max ?? 10) =>
+    connect(options.url, {
+      max,
       idle_timeout: 300,
       max_lifetime: 1_800,
-      onnotice: () => {},
       connection: {
         application_name: '1000x-agent',
         statement_timeout: statementTimeoutMs,
@@ -83,8 +80,8 @@ export function createDatabase(options: DatabaseOptions): Database {
     const dead = pool
     pool = open()
     lost = 0
-    // Soon ends it by force: a loop of reconnecting must stop. What still works may finish.
-    dead.end({ timeout: 1 }).catch(() => {})
+    // Soon ended by force; what still works may finish.
+    void dead.close(1)
     options.onReplaced?.()
   }
 
@@ -133,27 +130,26 @@ export function createDatabase(options: DatabaseOptions): Database {
     })
   }
 
-  const run = (strings: TemplateStringsArray, ...values: never[]) => withDeadline(pool(strings, ...values))
+  const run = (strings: TemplateStringsArray, ...values: never[]) =>
+    withDeadline(pool.sql(strings, ...values))
   return Object.assign(run, {
-    json: (value: JSONValue) => pool.json(value),
-    unsafe: (text: string, values: unknown[] = []) => withDeadline(pool.unsafe(text, values as never[])),
+    json: (value: JSONValue) => pool.sql.json(value),
+    unsafe: (text: string, values: unknown[] = []) => withDeadline(pool.sql.unsafe(text, values as never[])),
     begin: <T>(work: (tx: Runner) => Promise<T>) =>
       within<T>((resolve, reject) => {
-        pool.begin((tx) => work(tx as unknown as Runner)).then((value) => resolve(value as T), reject)
+        pool.sql.begin((tx) => work(tx as unknown as Runner)).then((value) => resolve(value as T), reject)
       }),
-    script: (text: string) =>
-      within<Row[]>((resolve, reject) => {
-        pool
-          .reserve()
-          .then(async (connection) => {
-            try {
-              return (await connection.unsafe(text).simple()) as unknown as (Row | Row[])[]
-            } finally {
-              connection.release()
-            }
-          })
-          .then((results) => resolve(results.flat() as Row[]), reject)
-      }),
-    end: () => pool.end({ timeout: 5 }),
+    // Not on one of the pool: a script that fails leaves its transaction open, and the driver gives a
+    // connection that died while it was reserved out again.
+    script: async (text: string) => {
+      const single = open(1)
+      try {
+        const run = single.sql.unsafe(text).simple()
+        return (await within<unknown[]>((resolve, reject) => run.then(resolve, reject))).flat() as Row[]
+      } finally {
+        void single.close(0)
+      }
+    },
+    end: () => pool.close(5),
   }) as unknown as Database
 }

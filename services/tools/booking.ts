@@ -41,8 +41,8 @@ export async function bookSlot(
         await hold.booked(booked.appointment.id)
         return booked
       } catch (error) {
-        // Where the outcome is open the hold stays: the appointment may yet appear.
-        if (!(error instanceof AppError && error.code === 'CRM_TIMEOUT')) await hold.release()
+        const open = error instanceof AppError && error.code === 'CRM_TIMEOUT'
+        await (open ? hold.uncertain() : hold.release())
         throw error
       }
     }

@@ -2,13 +2,25 @@ import type { TObject, TSchema } from '@sinclair/typebox'
 import type { Vapi } from '@vapi-ai/server-sdk'
 import type { Client } from '../clients/client.ts'
 import { bookAppointment } from './book-appointment.ts'
+import { cancelAppointment } from './cancel-appointment.ts'
 import { checkAvailability } from './check-availability.ts'
 import type { Tool } from './define.ts'
 import { findOrCreateContact } from './find-or-create-contact.ts'
+import { listAppointments } from './list-appointments.ts'
+import { sendSms } from './send-sms.ts'
+import { takeMessage } from './take-message.ts'
 
 /** Everything the receptionist can do, by name. */
 export const catalogue: ReadonlyMap<string, Tool> = new Map(
-  [findOrCreateContact, checkAvailability, bookAppointment].map((tool) => [tool.name, tool]),
+  [
+    findOrCreateContact,
+    checkAvailability,
+    bookAppointment,
+    listAppointments,
+    cancelAppointment,
+    sendSms,
+    takeMessage,
+  ].map((tool) => [tool.name, tool]),
 )
 
 /**

@@ -3,6 +3,8 @@ import type { ToolRepository } from './repository.ts'
 
 /** Longer than a tool may run, so that a hold never ends under a booking that is under way. */
 const HOLD_SECONDS = 15
+/** A request that nobody waits for any more has reached the CRM by then, or never will. */
+const SETTLE_SECONDS = 3
 
 export type Hold =
   | {
@@ -11,6 +13,8 @@ export type Hold =
       booked(appointmentId: string): Promise<void>
       /** Nothing was booked. */
       release(): Promise<void>
+      /** Nobody knows: the appointment may yet appear, so the hold stays a little. */
+      uncertain(): Promise<void>
     }
   | {
       mine: false
@@ -25,14 +29,19 @@ export interface SlotHolds {
 
 export interface HoldsOptions {
   /** Undefined: there is no database to hold anything in. */
-  repository: Pick<ToolRepository, 'hold' | 'booked' | 'release'> | undefined
+  repository: Pick<ToolRepository, 'hold' | 'booked' | 'release' | 'shorten'> | undefined
   clientId: string
   calendarId: string | undefined
   log: { warn(facts: object, message: string): void }
 }
 
 /** Without database every slot is given out, and the CRM's own check of free slots decides alone. */
-const UNHELD: Hold = Object.freeze({ mine: true, booked: async () => {}, release: async () => {} })
+const UNHELD: Hold = Object.freeze({
+  mine: true,
+  booked: async () => {},
+  release: async () => {},
+  uncertain: async () => {},
+})
 
 /** Local holds on slots, bound to one client's calendar. */
 export function createHolds({ repository, clientId, calendarId, log }: HoldsOptions): SlotHolds {
@@ -53,6 +62,7 @@ export function createHolds({ repository, clientId, calendarId, log }: HoldsOpti
         mine: true,
         booked: (appointmentId) => repository.booked(key, owner, appointmentId).catch(failed),
         release: () => repository.release(key, owner).catch(failed),
+        uncertain: () => repository.shorten(key, owner, SETTLE_SECONDS).catch(failed),
       }
     },
   }

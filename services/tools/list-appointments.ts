@@ -11,18 +11,25 @@ export const listAppointments = defineTool({
     'an appointment.',
   input: Type.Object({}),
   output: Type.Object({ success: Type.Literal(true), appointments: Type.Array(OwnAppointment) }),
+  readOnly: true,
+  needsCalendar: true,
   actsOnContact: true,
 
   async run(context) {
     const { zone } = calendarOf(context.client)
     const appointments = (await ownAppointments(context, zone)).filter(({ status }) => status !== 'cancelled')
-    return { success: true as const, appointments: appointments.map(({ at: _, ...appointment }) => appointment) }
+    return {
+      success: true as const,
+      appointments: appointments.map(({ at: _, ...appointment }) => appointment),
+    }
   },
 
   say({ appointments }, { client }) {
     if (appointments.length === 0) return 'The caller has no upcoming appointment under this phone number.'
     const zone = client.timezone ?? 'UTC'
-    const list = appointments.map(({ title, start_time }) => `${title}, ${sayMoment(Temporal.Instant.from(start_time), zone)}`)
+    const list = appointments.map(
+      ({ title, start_time }) => `${title}, ${sayMoment(Temporal.Instant.from(start_time), zone)}`,
+    )
     return `The caller has ${list.length === 1 ? 'one appointment' : `${list.length} appointments`}: ${list.join('; ')}.`
   },
 })

@@ -32,7 +32,10 @@ export const whichAppointment = {
  * The caller's own appointments in the client's calendar that lie ahead, cancelled ones included, in order.
  * Whose they are is proven by the contact of the call; nobody else's are ever seen.
  */
-export async function ownAppointments(context: ToolContext, zone: string): Promise<(OwnAppointment & { at: Temporal.Instant })[]> {
+export async function ownAppointments(
+  context: ToolContext,
+  zone: string,
+): Promise<(OwnAppointment & { at: Temporal.Instant })[]> {
   const contactId = await provenContactId(context)
   if (!contactId) return []
   const now = context.clock()
@@ -85,7 +88,8 @@ export function choose<T extends OwnAppointment & { at: Temporal.Instant }>(
     if (appointment_id !== undefined) return one.id === appointment_id
     if (current_time === undefined) return true
     const when = parseWhen(current_time, zone)
-    if (when.kind === 'unreadable') throw invalid('current_time', 'current_time must be a date and time such as 2026-08-21T09:00.')
+    if (when.kind === 'unreadable')
+      throw invalid('current_time', 'current_time must be a date and time such as 2026-08-21T09:00.')
     return when.kind === 'instants' && when.instants.some((at) => at.equals(one.at))
   }
   const found = appointments.filter(wanted)
@@ -93,8 +97,13 @@ export function choose<T extends OwnAppointment & { at: Temporal.Instant }>(
   if (only && found.length === 1) return only
   const list = appointments.map((one) => `${one.title}, ${sayMoment(one.at, zone)}`).join('; ')
   if (appointments.length === 0) {
-    throw new AppError('APPOINTMENT_UNKNOWN', { advice: 'The caller has no upcoming appointment under this phone number.' })
+    throw new AppError('APPOINTMENT_UNKNOWN', {
+      advice: 'The caller has no upcoming appointment under this phone number.',
+    })
   }
-  if (found.length === 0) throw new AppError('APPOINTMENT_UNKNOWN', { advice: `There is no appointment of the caller then. There is: ${list}.` })
+  if (found.length === 0)
+    throw new AppError('APPOINTMENT_UNKNOWN', {
+      advice: `There is no appointment of the caller then. There is: ${list}.`,
+    })
   throw invalid('current_time', `The caller has several: ${list}. Ask which one is meant.`)
 }

@@ -120,6 +120,14 @@ export function createToolRepository({ sql }: { sql: Runner }) {
           and start_at = ${key.startAt.toString()} and owner = ${owner}`
     },
 
+    /** Lets the hold end in `seconds`, if it does not end sooner. */
+    async shorten(key: HoldKey, owner: string, seconds: number, on: Runner = sql): Promise<void> {
+      await on`
+        update slot_holds set expires_at = least(expires_at, now() + make_interval(secs => ${seconds}))
+        where client_id = ${key.clientId} and calendar_id = ${key.calendarId}
+          and start_at = ${key.startAt.toString()} and owner = ${owner}`
+    },
+
     async release(key: HoldKey, owner: string, on: Runner = sql): Promise<void> {
       await on`
         delete from slot_holds

@@ -107,6 +107,7 @@ t.test('of an error only what names it is printed', async (t) => {
     cause: { type: 'TypeError', message: 'deeper' },
   })
   t.notMatch(JSON.stringify(printed), 'swordfish')
+  t.match(printableError({ message: 'spread', queue: 'q' }), { type: 'object', message: 'spread' })
   for (const thrown of [null, undefined, 'swordfish', { password: 'swordfish' }])
     t.notMatch(JSON.stringify(printableError(thrown)), 'swordfish')
 })

@@ -155,7 +155,6 @@ t.test('the list is fetched once, and served when the CRM is away', async (t) =>
   t.strictSame(await toolNames(app, client), first, 'known: as before')
   const stranger = await addClient()
   t.strictSame(await toolNames(app, stranger), [...app.services.catalogue.keys()], 'never seen: ours')
-  t.match(logs, [{ level: 40, client: stranger.id, msg: /does not tell its tools/ }].slice(1), 'logged')
   t.ok(logs.some(({ msg, client: id }) => /does not tell its tools/.test(String(msg)) && id === stranger.id))
   upstream.behave({})
   t.strictSame(await toolNames(app, stranger), first, 'and again when it is back')
@@ -165,9 +164,11 @@ t.test('failures of the CRM are results in our words', async (t) => {
   const { app, addClient, upstream } = await buildMcp(t)
   const client = await addClient()
   await toolNames(app, client)
-  const other = createServer((_request, response) => response.end('{}'))
   let visits = 0
-  other.on('request', () => void (visits += 1))
+  const other = createServer((_request, response) => {
+    visits += 1
+    response.end('{}')
+  })
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
   t.teardown(() => other.close())
   const elsewhere = `http://127.0.0.1:${(other.address() as AddressInfo).port}/`
@@ -311,6 +312,8 @@ t.test('progress arrives while the call is under way, and a caller who hangs up 
     await eventually(() => asked?.aborted, 'the end of the upstream request')
   }
   const lines = () => logs.filter((line) => line.msg === 'request' && line.operation === 'mcp.tools/call')
-  await eventually(() => lines().length === 2, 'the lines of the log')
+  await eventually(() => lines().length >= 2, 'the lines of the log')
+  t.match(lines(), [{ status: 499 }, { status: 499 }])
+  t.equal(lines().length, 2)
   t.equal(logs.filter(({ level }) => Number(level) >= 40).length, 0, 'nothing went wrong')
 })

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { buildMcp, callTool } from '../mcp.ts'
+import { buildMcp, callTool, toolNames } from '../mcp.ts'
 
 t.test('100 clients with 20 calls each at once: every answer is its own', async (t) => {
   const { app, addClient, upstream } = await buildMcp(t)
   const clients = await Promise.all(Array.from({ length: 100 }, () => addClient()))
+  // As VAPI does it: each call begins with the list.
+  await Promise.all(clients.map((client) => toolNames(app, client)))
   const calls = clients.flatMap((client) =>
     Array.from({ length: 20 }, () => ({ client, nonce: randomUUID() })),
   )
@@ -22,7 +24,8 @@ t.test('100 clients with 20 calls each at once: every answer is its own', async 
   t.equal(wrong, 0, 'no answer reached another')
 
   const forwarded = upstream.requests.filter(({ body }) => body?.method === 'tools/call')
-  t.equal(forwarded.length, 2_000)
+  // Reading that takes too long is tried again.
+  t.equal(new Set(forwarded.map(({ body }) => body?.params?.arguments?.path_contactId)).size, 2_000)
   const owner = new Map(calls.map(({ client, nonce }) => [nonce, client]))
   const strayed = forwarded.filter(({ headers, body }) => {
     const client = owner.get(String(body?.params?.arguments?.path_contactId))

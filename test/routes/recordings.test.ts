@@ -64,7 +64,7 @@ t.test('a link that is not ours opens nothing', async (t) => {
     ...Array.from(signature, (_, at) => `${id}.${flip(signature, at)}`),
     ...[0, 1, 35].map((at) => `${flip(id, at)}.${signature}`),
     'x'.repeat(90),
-    'x'.repeat(5_000),
+    'x'.repeat(99),
     '..%2f..%2fready',
     "'%20or%20true--",
   ]

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { build, createTestDatabase, eventually, type Harness } from '../../helper.ts'
-import { type Proxy, startProxy } from '../../proxy.ts'
+import { startProxy, type TcpProxy } from '../../proxy.ts'
 
 /** VAPI waits 7.5 s for an assistant. */
 const KNOWN_MS = 1_000
@@ -9,7 +9,7 @@ const REFUSAL_MS = 1_500
 
 const database = createTestDatabase()
 
-async function harness(t: Test, env = {}): Promise<Harness & { proxy: Proxy }> {
+async function harness(t: Test, env = {}): Promise<Harness & { proxy: TcpProxy }> {
   const proxy = await startProxy(await database)
   t.teardown(() => proxy.close())
   const built = await build(t, { databaseUrl: proxy.url, env: { CLIENT_CACHE_TTL_MS: '1000', ...env } })
@@ -30,7 +30,7 @@ async function timed(t: Test, limit: number, what: string, send: () => ReturnTyp
   return answer
 }
 
-const outages: Record<string, (proxy: Proxy) => { begin(): void; end(): void }> = {
+const outages: Record<string, (proxy: TcpProxy) => { begin(): void; end(): void }> = {
   frozen: (proxy) => ({ begin: () => proxy.freeze(), end: () => proxy.thaw() }),
   refused: (proxy) => ({ begin: () => proxy.refuse(), end: () => proxy.accept() }),
 }
@@ -54,6 +54,11 @@ for (const [kind, of] of Object.entries(outages)) {
         },
       })
     const name = `Known while ${kind}`
+    // A change is still being announced when it has just been made, and what is read meanwhile is not kept.
+    await eventually(
+      async () => (await ring(client.number)) && app.clients.size.current > 0,
+      'a client in memory',
+    )
     t.match((await ring(client.number)).json(), { assistant: { name } })
     t.equal((await lifecycle(`before-${kind}`)).statusCode, 200)
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { build, NOW } from '../../helper.ts'
+import { build } from '../../helper.ts'
 import { requestsTo, rest, use, written } from './kit.ts'
 
 const BOOK = 'book_appointment'
@@ -147,22 +147,23 @@ t.test('"booked" is only said with an appointment id in hand', async (t) => {
   t.match(lost.error, /It is not certain whether the appointment was booked\. Do not say that it is\./)
   remove()
 
-  h.crm.fault({ match: posted, times: 1, kind: { type: 'drop-after-commit' } })
-  h.crm.fault({ match: { method: 'GET', path: '/calendars/events' }, times: 2, kind: { type: 'delay', ms: 0 } })
   const unseen = h.crm.fault({ match: { method: 'GET', path: '/calendars/events' }, kind: { type: 'status', status: 500 } })
   const blind = await use(h, client, BOOK, { ...WISH, start_time: '2026-08-21T13:00' })
   t.match(blind.error, /system is not answering/, 'without the calendar in sight nothing is written')
   unseen()
   h.crm.clearFaults()
 
-  for (const body of [{}, { id: '' }, { id: 7 }, { success: true }]) {
+  for (const [index, body] of [{}, { id: '' }, { id: 7 }, { success: true }].entries()) {
     h.crm.fault({ match: posted, kind: { type: 'status', status: 200, body } })
-    const odd = await use(h, client, BOOK, { ...WISH, start_time: '2026-08-21T14:00' })
+    const odd = await use(h, client, BOOK, { ...WISH, start_time: `2026-08-24T1${index}:00` })
     t.notOk(odd.result, JSON.stringify(body))
     t.match(odd.error, /not certain/)
     h.crm.clearFaults()
   }
   t.equal(written(h, 'appointment.created').length, 0)
+
+  // The slot of an uncertain booking is held a little longer for what may yet arrive; then it is free again.
+  t.match(await use(h, client, BOOK, { ...WISH, start_time: '2026-08-24T13:00' }), { result: /^Booked: / })
 })
 
 t.test('an answer that is lost and a calendar that cannot be read afterwards: it is not certain', async (t) => {
@@ -203,7 +204,7 @@ t.test('a slot that goes while it is being booked: the next free times', async (
   h.crm.fault({ match: { method: 'POST', path: EVENTS }, times: 1, kind: { type: 'status', status: 400, body: taken } })
   const { error } = await use(h, client, BOOK, WISH)
   t.match(error, /^That time was just taken\. Free: Friday, August 21 at /)
-  t.equal((await h.app.sql`select from slot_holds`).length, 0, 'the hold is released')
+  t.equal((await h.app.sql`select from slot_holds where client_id = ${client.id}`).length, 0, 'the hold is released')
 })
 
 t.test('the CRM in trouble: a sentence, and nothing of what it said', async (t) => {
@@ -303,5 +304,4 @@ t.test('a booking is for its caller: ids that the model sends are ignored', asyn
   t.equal(h.crm.location(theirs.locationId).appointments.length, 0)
   const { appointments, contacts } = h.crm.location(ours.locationId)
   t.equal(appointments[0]?.contactId, contacts[0]?.id)
-  t.ok(NOW)
 })
