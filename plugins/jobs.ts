@@ -69,12 +69,15 @@ export default fp<JobsPluginOptions>(
     boss.on('error', (error) => app.log.error({ err: error }, 'the queue reports an error'))
     boss.on('warning', (warning) => app.log.warn({ warning: warning.message }, 'the queue reports a warning'))
     await boss.start()
-    await boss.createQueue('crm-sync-dead', DEAD_LETTERS)
-    await boss.createQueue('crm-sync', {
-      ...QUEUE,
-      retryDelay: retryDelaySeconds,
-      deadLetter: 'crm-sync-dead',
-    })
+    const queues = {
+      'crm-sync-dead': DEAD_LETTERS,
+      'crm-sync': { ...QUEUE, retryDelay: retryDelaySeconds, deadLetter: 'crm-sync-dead' },
+    }
+    for (const [name, settings] of Object.entries(queues)) {
+      await boss.createQueue(name, settings)
+      // An existing queue stays as it was made, also by an older version.
+      await boss.updateQueue(name, settings)
+    }
 
     const workers: string[] = []
     app.decorate('jobs', {

@@ -74,12 +74,15 @@ export default fp(
         'request',
       )
     }
-    app.addHook('onResponse', async (request, reply) => line(request, reply, reply.statusCode))
-    // Whoever hangs up gets no whole response, and so no line from that hook.
     app.addHook('onRequest', async (request, reply) => {
-      reply.raw.once('close', () => {
-        if (!reply.raw.writableFinished) line(request, reply, CALLER_LEFT)
-      })
+      let written = false
+      const once = (status: number) => {
+        if (!written) line(request, reply, status)
+        written = true
+      }
+      reply.raw.once('finish', () => once(reply.statusCode))
+      // Whoever hangs up gets no whole response.
+      reply.raw.once('close', () => once(CALLER_LEFT))
     })
   },
   { name: 'request-log' },

@@ -36,6 +36,8 @@ export interface Behaviour {
   status?: number
   /** Sends the caller elsewhere. */
   redirectTo?: string
+  /** One JSON document instead of events, which the protocol allows too. */
+  json?: boolean
   /** Each byte in a packet of its own. */
   oneByte?: boolean
   lineEnding?: '\n' | '\r\n' | '\r'
@@ -102,6 +104,10 @@ export async function startGhlMcpSandbox({ host = '127.0.0.1', port = 0 } = {}):
       },
     )
     const answered = await handler.fetch(asked, { parsedBody: body })
+    if (behaviour.json) {
+      const data = /^data: (.*)$/m.exec(await answered.text())?.[1] ?? ''
+      return void response.writeHead(200, { 'content-type': 'application/json' }).end(data)
+    }
     response.writeHead(answered.status, { 'content-type': answered.headers.get('content-type') ?? '' })
     response.flushHeaders()
     if (!answered.body) return void response.end()

@@ -193,11 +193,11 @@ export async function eventually<T>(
   check: () => T | Promise<T>,
   what: string,
   seconds = 20,
-): Promise<NonNullable<T>> {
+): Promise<Exclude<T, null | undefined | false>> {
   const deadline = performance.now() + seconds * 1_000
   for (;;) {
     const value = await check()
-    if (value) return value
+    if (value) return value as Exclude<T, null | undefined | false>
     if (performance.now() > deadline) throw new Error(`waited ${seconds} s in vain for ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }

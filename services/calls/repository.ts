@@ -36,6 +36,7 @@ export interface ToolEvent {
   payload: Record<string, unknown>
 }
 
+/** Handed over as text: the driver would make a Date of it, which has no microseconds, where a report's context has. */
 const iso = (at: Temporal.Instant | undefined) => at?.toString() ?? null
 
 /** The tables `voice_sessions` and `call_events`. */
@@ -54,7 +55,7 @@ export function createCallRepository({ sql }: { sql: Runner }) {
             duration_seconds, cost, recording_url, transcript, summary, context, reported_at
           ) values (
             ${call.clientId}, ${call.callId}, ${call.caller ?? null}, ${call.calledNumber ?? null},
-            ${iso(facts.startedAt)}, ${iso(facts.endedAt)}, ${facts.status ?? null}, ${facts.endedReason ?? null},
+            ${iso(facts.startedAt)}::text::timestamptz, ${iso(facts.endedAt)}::text::timestamptz, ${facts.status ?? null}, ${facts.endedReason ?? null},
             ${facts.durationSeconds ?? null}, ${facts.cost ?? null}, ${facts.recordingUrl ?? null},
             ${facts.transcript ?? null}, ${facts.summary ?? null}, ${on.json(facts.context as never)},
             case when ${facts.reported} then now() end

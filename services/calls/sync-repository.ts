@@ -16,8 +16,9 @@ export interface SyncKey {
   lease: string
 }
 
+// As text: the driver would make a Date of a timestamp, which has no microseconds.
 const held = ({ clientId, sessionId, lease }: SyncKey, on: Runner) =>
-  on`client_id = ${clientId} and voice_session_id = ${sessionId} and leased_until = ${lease}::timestamptz`
+  on`client_id = ${clientId} and voice_session_id = ${sessionId} and leased_until = ${lease}::text::timestamptz`
 
 /** The table `crm_syncs`: how far the CRM has come with each call. */
 export function createSyncRepository({ sql }: { sql: Runner }) {

@@ -23,10 +23,15 @@ export interface GatewayOptions {
   upstream: Upstream
   tools: UpstreamToolsOf
   log: { warn(facts: object, message: string): void }
+  readDeadlineMs?: number
+  writeDeadlineMs?: number
 }
 
 /** The CRM's own tools, for one client at a time and within what its settings allow. */
-export function createGateway({ upstream, tools, log }: GatewayOptions) {
+export function createGateway(options: GatewayOptions) {
+  const { upstream, tools, log } = options
+  const { readDeadlineMs = READ_DEADLINE_MS, writeDeadlineMs = WRITE_DEADLINE_MS } = options
+
   async function listOf(client: Client): Promise<UpstreamTools | undefined> {
     try {
       return await tools.of(client.id, client.crm)
@@ -102,7 +107,7 @@ export function createGateway({ upstream, tools, log }: GatewayOptions) {
     const send = () =>
       upstream.call(crm, tool.shown.name, args, {
         signal,
-        deadlineMs: reads ? READ_DEADLINE_MS : WRITE_DEADLINE_MS,
+        deadlineMs: reads ? readDeadlineMs : writeDeadlineMs,
         onProgress: onProgress && listen,
       })
     try {

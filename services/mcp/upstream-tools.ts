@@ -25,8 +25,13 @@ export interface UpstreamTool {
 
 export type UpstreamTools = ReadonlyMap<string, UpstreamTool>
 
+export interface UpstreamToolsOptions {
+  upstream: Pick<Upstream, 'list'>
+  ttlMs?: number
+}
+
 /** The tools GHL's MCP server shows to each client, kept for five minutes and beyond if GHL is down. */
-export function createUpstreamTools({ upstream }: { upstream: Upstream }) {
+export function createUpstreamTools({ upstream, ttlMs = TTL_MS }: UpstreamToolsOptions) {
   const alike = new LRUCache<string, UpstreamTools>({ max: LISTS_MAX })
 
   /** One object for all clients that are shown the same; a list is 100 KB, and there are 10,000 clients. */
@@ -41,7 +46,7 @@ export function createUpstreamTools({ upstream }: { upstream: Upstream }) {
 
   const lists = createLookup<UpstreamTools>({
     max: MAX,
-    ttlMs: TTL_MS,
+    ttlMs,
     patienceMs: PATIENCE_MS,
     load: async (key) => {
       const [, locationId = '', token = ''] = JSON.parse(key) as string[]

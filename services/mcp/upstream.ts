@@ -1,15 +1,10 @@
 import type { CallToolResult, Progress, Tool } from '@modelcontextprotocol/server'
 import { type Dispatcher, request } from 'undici'
-import { neverLeft, parseJson, UpstreamError } from '../upstream.ts'
-import { createMessageReader } from './sse.ts'
+import { neverLeft, UpstreamError } from '../upstream.ts'
+import { answerIn, PROGRESS_TOKEN, REQUEST_ID } from './answer.ts'
 
 /** GHL's server holds no session and wants no handshake; this is the revision it was seen to speak. */
 const PROTOCOL_VERSION = '2025-06-18'
-/** Many times what a tool answers; above it somebody is pouring, and we do not hold the bucket. */
-const ANSWER_MAX_BYTES = 8 * 1024 * 1024
-/** One request a connection's turn, so the ids need not differ. */
-const ID = 1
-const PROGRESS_TOKEN = 'call'
 /** Pages of tools read at most: GHL has one, and a cursor that never ends must not hold us. */
 const PAGES_MAX = 20
 
@@ -31,14 +26,6 @@ export interface Exchange {
   deadlineMs: number
   /** Told of progress as it comes; without it none is asked for. */
   onProgress?: ((progress: Progress) => void) | undefined
-}
-
-interface Answer {
-  id?: unknown
-  method?: unknown
-  params?: { progressToken?: unknown } & Progress
-  result?: unknown
-  error?: { code?: number }
 }
 
 /**
@@ -66,7 +53,7 @@ export function createUpstream({ url, dispatcher }: UpstreamOptions) {
           accept: 'application/json, text/event-stream',
           'mcp-protocol-version': PROTOCOL_VERSION,
         },
-        body: JSON.stringify({ jsonrpc: '2.0', id: ID, method, params }),
+        body: JSON.stringify({ jsonrpc: '2.0', id: REQUEST_ID, method, params }),
       })
       const { statusCode: status, body } = response
       if (status !== 200) {
@@ -126,48 +113,6 @@ export function createUpstream({ url, dispatcher }: UpstreamOptions) {
 }
 
 export type Upstream = ReturnType<typeof createUpstream>
-
-/**
- * The answer among what comes. The rest of the body is read to its end, so that the connection can be used again.
- * @throws if it ends without one, is cut off or too large
- */
-function answerIn(
-  body: Dispatcher.ResponseData['body'],
-  type: string,
-  onProgress: Exchange['onProgress'],
-): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
-  const take = (message: unknown) => {
-    const said = (message ?? {}) as Answer
-    if (said.id === ID && said.method === undefined) resolve(said)
-    else if (said.method === 'notifications/progress' && said.params?.progressToken === PROGRESS_TOKEN) {
-      const { progressToken: _ours, ...progress } = said.params
-      onProgress?.(progress)
-    }
-  }
-  const reader = type.startsWith('text/event-stream') ? createMessageReader(take) : createDocumentReader(take)
-  let bytes = 0
-  body.on('data', (chunk: Uint8Array) => {
-    bytes += chunk.byteLength
-    if (bytes > ANSWER_MAX_BYTES) body.destroy(new Error('the answer is too large'))
-    else reader.feed(chunk)
-  })
-  body.on('end', () => {
-    reader.end()
-    reject(new Error('the answer ended before it was complete'))
-  })
-  body.on('error', reject)
-  return promise
-}
-
-/** An answer that is one JSON document. */
-function createDocumentReader(onMessage: (message: unknown) => void) {
-  const chunks: Uint8Array[] = []
-  return {
-    feed: (chunk: Uint8Array) => void chunks.push(chunk),
-    end: () => onMessage(parseJson(Buffer.concat(chunks).toString())),
-  }
-}
 
 function isTool(tool: unknown): tool is Tool {
   const { name, inputSchema } = (tool ?? {}) as Partial<Tool>

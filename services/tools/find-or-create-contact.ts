@@ -3,8 +3,6 @@ import { toE164 } from '../phone.ts'
 import { callerInput, findOrCreate } from './caller.ts'
 import { defineTool } from './define.ts'
 
-export { callerInput, findOrCreate }
-
 export const ContactShape = Type.Object({
   id: Type.String(),
   name: Type.Optional(Type.String()),

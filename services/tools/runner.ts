@@ -5,10 +5,11 @@ import type { Resolution } from '../clients/resolver.ts'
 import type { Runner } from '../database/pool.ts'
 import { AppError } from '../errors.ts'
 import type { GhlApi } from '../ghl/api.ts'
-import { cleanJson, cutText, singleLine } from '../text.ts'
+import { cleanJson, singleLine } from '../text.ts'
 import type { Clock } from '../time.ts'
 import { UpstreamError } from '../upstream.ts'
 import type { ToolCall } from '../vapi/messages.ts'
+import { type Answer, adviceOf, expiry, late, spoken } from './answers.ts'
 import { readArguments } from './arguments.ts'
 import type { Tool, ToolContext } from './define.ts'
 import { createHolds } from './holds.ts'
@@ -19,8 +20,6 @@ import { createRuns } from './runs.ts'
 const TOOL_DEADLINE_MS = 9_000
 /** What is left of the 10 s for keeping what came of it. */
 const KEEP_DEADLINE_MS = 900
-/** A spoken answer longer than this is none; VAPI warns about large ones. */
-const RESULT_MAX = 2_000
 
 export interface RunnerOptions {
   catalogue: ReadonlyMap<string, Tool>
@@ -33,19 +32,15 @@ export interface RunnerOptions {
   deadlineMs?: number
 }
 
-/** What came of a tool call. Survives JSON, since another instance may give the same answer. */
-interface Answer {
-  outcome: { result: string } | { error: string }
-  /** For the call's timeline; without it nothing is kept there. */
-  payload?: Record<string, unknown>
-  contactId?: string | undefined
-  /** Whether asking again would come to the same. */
-  final: boolean
-}
-
 /** Who uses a tool through a door other than VAPI's. */
 export interface ToolUser {
-  /** Whom it acts on, if the request names somebody. */
+  /**
+   * The call it is used in. Without one the request comes from a program that is trusted, as the REST door's do,
+   * and `contactId` is whom it says; within one it is the contact of that call.
+   */
+  call?: ToolContext['call']
+  /** From the caller id, E.164. */
+  number?: string | undefined
   contactId?: string | undefined
 }
 
@@ -75,7 +70,7 @@ export function createToolRunner(options: RunnerOptions) {
   async function run(tool: Tool, context: ToolContext, input: Record<string, unknown>): Promise<unknown> {
     if (!context.client.active) throw new AppError('CLIENT_INACTIVE')
     try {
-      return await Promise.race([tool.run(context, input), expiry(context.signal, tool.adviceWhenLate)])
+      return await Promise.race([tool.run(context, input), expiry(context.signal, tool)])
     } catch (error) {
       throw error instanceof UpstreamError ? error.toAppError() : error
     }
@@ -91,9 +86,8 @@ export function createToolRunner(options: RunnerOptions) {
       const input = readArguments(tool.input, toolCall.arguments)
       payload.arguments = input
       const output = await run(tool, context, input)
-      payload.output = cleanJson(output)
-      const outcome = { result: spoken(tool.say(output as never, context)) }
-      return { outcome, payload, contactId: tool.contactOf?.(output as never), final: true }
+      const result = spoken(tool.say(output as never, context))
+      return { outcome: { result }, ...done(tool, input, output) }
     } catch (error) {
       const known = error instanceof AppError
       payload.error = known ? error.code : 'INTERNAL'
@@ -107,8 +101,8 @@ export function createToolRunner(options: RunnerOptions) {
   /** What came of the tool calls is kept before it is told, as far as the database allows in the time left. */
   async function keep(
     call: CallIdentity,
-    toolCalls: ToolCall[],
-    answers: Answer[],
+    toolCalls: readonly Pick<ToolCall, 'id'>[],
+    answers: readonly Omit<Answer, 'outcome'>[],
     known: string | undefined,
   ) {
     const events = toolCalls.flatMap(({ id }, index) => {
@@ -136,11 +130,12 @@ export function createToolRunner(options: RunnerOptions) {
      * A tool call that was made before, here or on another instance, gets the answer it got then.
      */
     async answerAll(
-      toolCalls: ToolCall[],
+      given: readonly ToolCall[],
       identity: Omit<CallIdentity, 'clientId'>,
       resolution: Resolution,
     ): Promise<ToolResult[]> {
       const signal = AbortSignal.timeout(deadlineMs)
+      const toolCalls = oncePerId(given)
       const { client } = resolution
       if (!client) {
         const error = new AppError(unresolved(resolution)).advice
@@ -182,21 +177,26 @@ export function createToolRunner(options: RunnerOptions) {
     },
 
     /**
-     * One tool, for a door that is not a call: its structured output, and the same as a sentence.
+     * One tool, for a door other than VAPI's: its structured output, and the same as a sentence. What came of it
+     * is kept with the call, if it is used in one. A repetition runs again.
      * @throws AppError
      */
     async runOne(
       tool: Tool,
       resolution: Resolution,
-      { contactId }: ToolUser,
+      { call, number, contactId }: ToolUser,
       input: Record<string, unknown>,
     ): Promise<{ output: unknown; sentence: string }> {
       const { client } = resolution
       if (!client) throw new AppError(unresolved(resolution))
       const signal = AbortSignal.timeout(deadlineMs)
-      const who = { call: undefined, caller: { number: undefined, contactId }, signal }
+      const who = { call, caller: { number, contactId }, signal }
       const context = contextOf(client, who, resolution.source === 'last-known' ? undefined : store)
       const output = await run(tool, context, input)
+      if (call) {
+        const identity = { clientId: client.id, callId: call.id, caller: number, calledNumber: undefined }
+        await keep(identity, [{ id: call.toolCallId }], [done(tool, input, output)], contactId)
+      }
       return { output, sentence: spoken(tool.say(output as never, context)) }
     },
   }
@@ -207,27 +207,14 @@ export type ToolRunner = ReturnType<typeof createToolRunner>
 const unresolved = (resolution: Resolution & { client: undefined }) =>
   resolution.reason === 'unknown' ? 'CLIENT_UNKNOWN' : 'DATABASE_UNAVAILABLE'
 
-function lateError(advice: string | undefined, cause?: unknown): AppError {
-  return new AppError('CRM_TIMEOUT', { cause, ...(advice !== undefined && { advice }) })
-}
+/** A success, as far as it is kept with the call. */
+const done = (tool: Tool, input: Record<string, unknown>, output: unknown) => ({
+  payload: { name: tool.name, arguments: input, output: cleanJson(output) },
+  contactId: tool.contactOf?.(output as never),
+  final: true,
+})
 
-/** The answer to a repetition whose original has not come to an end. It is not kept: the original's will be. */
-function late(tool: Tool): Answer {
-  const error = lateError(tool.adviceWhenLate)
-  return { outcome: { error: spoken(error.advice) }, final: false }
-}
-
-function expiry(signal: AbortSignal, advice: string | undefined): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const expire = () => reject(lateError(advice, signal.reason))
-  if (signal.aborted) expire()
-  else signal.addEventListener('abort', expire, { once: true })
-  return promise
-}
-
-function adviceOf(error: unknown): string {
-  if (error instanceof AppError) return error.advice || error.message
-  return 'Something went wrong. Apologise and offer to take a message.'
-}
-
-const spoken = (text: string) => cutText(singleLine(text), RESULT_MAX) || 'Done.'
+/** VAPI wants one result for an id, however often its lists name it. */
+const oncePerId = (toolCalls: readonly ToolCall[]) => [
+  ...new Map(toolCalls.map((toolCall) => [toolCall.id, toolCall])).values(),
+]

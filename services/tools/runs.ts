@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import { LRUCache } from 'lru-cache'
 import type { RunKey, ToolRepository } from './repository.ts'
 
 /** Longer than a tool may run: whoever has not answered by then is dead, and his claim is taken over. */
@@ -10,7 +11,11 @@ const FAILURE_SECONDS = 5
 const LOOK_FIRST_MS = 25
 const LOOK_AT_MOST_MS = 250
 
-export interface Run<A> {
+/** Answers that are remembered in this process, for repetitions while the database is away. */
+const REMEMBERED_MAX = 5_000
+const REMEMBERED_MS = 60_000
+
+export interface Run<A extends object> {
   key: RunKey
   signal: AbortSignal
   /** Whether the answer holds for good. */
@@ -30,9 +35,10 @@ export interface RunsOptions {
  * Without database a repetition is seen within this process only.
  */
 export function createRuns({ log }: RunsOptions) {
-  const running = new Map<string, Promise<unknown>>()
+  const running = new Map<string, Promise<object>>()
+  const answered = new LRUCache<string, object>({ max: REMEMBERED_MAX, ttl: REMEMBERED_MS })
 
-  async function claimed<A>(repository: ToolRepository, run: Run<A>): Promise<A> {
+  async function claimed<A extends object>(repository: ToolRepository, run: Run<A>): Promise<A> {
     const { key, signal } = run
     const owner = randomUUID()
     const facts = { client: key.clientId, call: key.callId, toolCall: key.toolCallId }
@@ -56,14 +62,20 @@ export function createRuns({ log }: RunsOptions) {
 
   return {
     /** @throws what `work` throws */
-    once<A>(repository: ToolRepository | undefined, run: Run<A>): Promise<A> {
+    async once<A extends object>(repository: ToolRepository | undefined, run: Run<A>): Promise<A> {
       const { clientId, callId, toolCallId } = run.key
       const id = JSON.stringify([clientId, callId, toolCallId])
-      const other = running.get(id)
-      if (other) return other as Promise<A>
-      const own = (repository ? claimed(repository, run) : run.work()).finally(() => running.delete(id))
+      const known = answered.get(id) ?? running.get(id)
+      if (known) return known as A | Promise<A>
+      const own = repository ? claimed(repository, run) : run.work()
       running.set(id, own)
-      return own
+      try {
+        const answer = await own
+        if (run.isFinal(answer)) answered.set(id, answer)
+        return answer
+      } finally {
+        running.delete(id)
+      }
     },
   }
 }

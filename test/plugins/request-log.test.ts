@@ -67,7 +67,7 @@ t.test('no secret, no words of a caller and no whole phone number is logged', as
   await player.tool('book_appointment', { start_time: '2026-08-21T10:30', name: planted.argument })
   await player.tool('book_appointment', { start_time: 'rubbish', name: planted.argument })
   // Failures write more than successes do.
-  crm.fault({ kind: { type: 'status', status: 500, body: { message: planted.summary } }, times: 2 })
+  crm.fault({ kind: { type: 'status', status: 429, body: { message: planted.summary } }, times: 2 })
   await player.status('ended')
   await player.report({
     transcript: planted.transcript,

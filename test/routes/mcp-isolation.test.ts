@@ -8,19 +8,27 @@ t.test('100 clients with 20 calls each at once: every answer is its own', async 
   // As VAPI does it: each call begins with the list.
   await Promise.all(clients.map((client) => toolNames(app, client)))
   const calls = clients.flatMap((client) =>
-    Array.from({ length: 20 }, () => ({ client, nonce: randomUUID() })),
-  )
-  const answers = await Promise.all(
-    calls.map(({ client, nonce }) =>
-      callTool(app, client, 'contacts_get-contact', { path_contactId: nonce }),
-    ),
+    Array.from({ length: 20 }, () => ({ client, nonce: String(randomUUID()) })),
   )
   let wrong = 0
-  for (const [index, { client, nonce }] of calls.entries()) {
-    const said = JSON.parse(answers[index]?.content[0]?.text ?? '{}')
-    const own = said.data?.given?.path_contactId === nonce && said.data?.locationId === client.locationId
-    if (!own) wrong += 1
+  let waiting = calls
+  // A busy machine may be too slow for some; those are told so, and ask again as anybody would.
+  for (let round = 0; waiting.length > 0 && round < 10; round += 1) {
+    const answers = await Promise.all(
+      waiting.map(async ({ client, nonce }) => ({
+        client,
+        nonce,
+        answer: await callTool(app, client, 'contacts_get-contact', { path_contactId: nonce }),
+      })),
+    )
+    const told = answers.filter(({ answer }) => !answer.isError)
+    for (const { client, nonce, answer } of told) {
+      const { data } = JSON.parse(answer.content[0]?.text ?? '')
+      if (data.given.path_contactId !== nonce || data.locationId !== client.locationId) wrong += 1
+    }
+    waiting = answers.filter(({ answer }) => answer.isError)
   }
+  t.equal(waiting.length, 0, 'all were answered')
   t.equal(wrong, 0, 'no answer reached another')
 
   const forwarded = upstream.requests.filter(({ body }) => body?.method === 'tools/call')

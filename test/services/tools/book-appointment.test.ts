@@ -40,7 +40,8 @@ t.test('the slot is passed on exactly as it was offered, however the time was wr
     ['2026-08-24 11:00', '2026-08-24T11:00:00-07:00'],
     ['2026-08-24T11:30:00.000', '2026-08-24T11:30:00-07:00'],
   ] as const
-  for (const [start_time] of ways) t.match(await use(h, client, BOOK, { start_time }), { result: /^Booked/ }, start_time)
+  for (const [start_time] of ways)
+    t.match(await use(h, client, BOOK, { start_time }), { result: /^Booked/ }, start_time)
   const sent = h.crm.exchanges.filter(({ request }) => request.method === 'POST' && request.path === EVENTS)
   t.strictSame(
     sent.map(({ request }) => (request.body as { startTime: string }).startTime),
@@ -52,27 +53,46 @@ t.test('what cannot be had is refused with alternatives', async (t) => {
   const h = await build(t)
   const client = await h.addClient()
   const cases = [
-    ['2026-08-20T10:30', 'That time has passed.', 'Friday, August 21 at 9:00 AM, 9:30 AM, 10:00 AM, 10:30 AM, 11:00 AM, 11:30 AM'],
+    [
+      '2026-08-20T10:30',
+      'That time has passed.',
+      'Friday, August 21 at 9:00 AM, 9:30 AM, 10:00 AM, 10:30 AM, 11:00 AM, 11:30 AM',
+    ],
     ['2026-08-21T07:30', 'That time has passed.', 'Friday, August 21 at 9:00 AM, '],
     ['2020-01-01T10:30', 'That time has passed.', 'Friday, August 21 at 9:00 AM, '],
-    ['2026-08-21T10:10', 'That time is not free.', 'Friday, August 21 at 9:00 AM, 9:30 AM, 10:00 AM, 10:30 AM, 11:00 AM, 11:30 AM'],
-    ['2026-08-21T20:00', 'That time is not free.', 'Friday, August 21 at 2:00 PM, 2:30 PM, 3:00 PM, 3:30 PM, 4:00 PM, 4:30 PM'],
+    [
+      '2026-08-21T10:10',
+      'That time is not free.',
+      'Friday, August 21 at 9:00 AM, 9:30 AM, 10:00 AM, 10:30 AM, 11:00 AM, 11:30 AM',
+    ],
+    [
+      '2026-08-21T20:00',
+      'That time is not free.',
+      'Friday, August 21 at 2:00 PM, 2:30 PM, 3:00 PM, 3:30 PM, 4:00 PM, 4:30 PM',
+    ],
   ] as const
   for (const [start_time, reason, offers] of cases) {
     const { error, result } = await use(h, client, BOOK, { start_time, name: 'Ann Lee' })
     t.equal(result, undefined)
     t.equal(error?.slice(0, reason.length), reason, start_time)
-    t.ok(error?.includes(` Free: ${offers}`), error)
+    t.ok(error?.includes(` Free: ${offers}`), String(error))
   }
   t.equal(written(h, 'appointment.created').length, 0)
   for (const start_time of ['tomorrow at nine', '2026-08-21', '2026-02-30T10:00', '2026-08-21T25:00']) {
-    t.match(await use(h, client, BOOK, { start_time }), { error: /start_time must be a date and time/ }, start_time)
+    t.match(
+      await use(h, client, BOOK, { start_time }),
+      { error: /start_time must be a date and time/ },
+      start_time,
+    )
   }
 })
 
 t.test('nothing free at all', async (t) => {
   const h = await build(t)
-  const client = await h.addClient({}, { calendars: [{ id: 'ClosedCalendar000001', slotMinutes: 30, openHours: [] }] })
+  const client = await h.addClient(
+    {},
+    { calendars: [{ id: 'ClosedCalendar000001', slotMinutes: 30, openHours: [] }] },
+  )
   await h.app.sql`update clients set calendar_id = 'ClosedCalendar000001' where id = ${client.id}`
   const { error } = await use(h, client, BOOK, WISH)
   t.match(error, /That time is not free\. No other times are free in the week after it\./)
@@ -86,8 +106,15 @@ t.test('the same caller and slot under a new id is already booked', async (t) =>
   t.match(again.result, /^Already booked: Friday, August 21 at 10:30 AM\./)
   t.equal(again.error, undefined)
   const [contact] = h.crm.location(client.locationId).contacts
-  const byRest = await rest(h, BOOK, { client_id: client.id, contact_id: contact?.id, start_time: '2026-08-21T10:30' })
-  t.match(byRest, { status: 200, body: { success: true, already_booked: true, appointment: { contact_id: contact?.id } } })
+  const byRest = await rest(h, BOOK, {
+    client_id: client.id,
+    contact_id: contact?.id,
+    start_time: '2026-08-21T10:30',
+  })
+  t.match(byRest, {
+    status: 200,
+    body: { success: true, already_booked: true, appointment: { contact_id: contact?.id } },
+  })
   t.equal(written(h, 'appointment.created').length, 1)
 })
 
@@ -108,7 +135,11 @@ t.test('a cancelled appointment is none', async (t) => {
   const { id } = made.body.appointment as { id: string }
   const answer = await fetch(`${h.crm.url}${EVENTS}/${id}`, {
     method: 'PUT',
-    headers: { authorization: `Bearer ${client.token}`, version: '2021-04-15', 'content-type': 'application/json' },
+    headers: {
+      authorization: `Bearer ${client.token}`,
+      version: '2021-04-15',
+      'content-type': 'application/json',
+    },
     body: JSON.stringify({ appointmentStatus: 'cancelled' }),
   })
   t.equal(answer.status, 200)
@@ -122,7 +153,11 @@ t.test('an answer that is lost: booked once, and said so', async (t) => {
   h.crm.fault({ match: { method: 'POST', path: EVENTS }, times: 1, kind: { type: 'drop-after-commit' } })
   t.match(await use(h, client, BOOK, WISH), { result: /^Booked: Friday, August 21 at 10:30 AM/ })
   t.equal(written(h, 'appointment.created').length, 1)
-  t.equal(requestsTo(h).filter((request) => request === `POST ${EVENTS}`).length, 1, 'it was looked for, not sent again')
+  t.equal(
+    requestsTo(h).filter((request) => request === `POST ${EVENTS}`).length,
+    1,
+    'it was looked for, not sent again',
+  )
 })
 
 t.test('a request that is lost: tried again after a look', async (t) => {
@@ -147,7 +182,10 @@ t.test('"booked" is only said with an appointment id in hand', async (t) => {
   t.match(lost.error, /It is not certain whether the appointment was booked\. Do not say that it is\./)
   remove()
 
-  const unseen = h.crm.fault({ match: { method: 'GET', path: '/calendars/events' }, kind: { type: 'status', status: 500 } })
+  const unseen = h.crm.fault({
+    match: { method: 'GET', path: '/calendars/events' },
+    kind: { type: 'status', status: 500 },
+  })
   const blind = await use(h, client, BOOK, { ...WISH, start_time: '2026-08-21T13:00' })
   t.match(blind.error, /system is not answering/, 'without the calendar in sight nothing is written')
   unseen()
@@ -166,20 +204,23 @@ t.test('"booked" is only said with an appointment id in hand', async (t) => {
   t.match(await use(h, client, BOOK, { ...WISH, start_time: '2026-08-24T13:00' }), { result: /^Booked: / })
 })
 
-t.test('an answer that is lost and a calendar that cannot be read afterwards: it is not certain', async (t) => {
-  const h = await build(t)
-  const client = await h.addClient()
-  // Read before writing, and away from then on.
-  h.crm.fault({ match: { method: 'POST', path: EVENTS }, times: 1, kind: { type: 'drop-after-commit' } })
-  const stop = awayAfterWrite(h)
-  const { error, result } = await use(h, client, BOOK, WISH)
-  stop()
-  t.equal(result, undefined)
-  t.match(error, /not certain/)
-  t.equal(written(h, 'appointment.created').length, 1)
-  t.match(await use(h, client, BOOK, WISH), { result: /^Already booked/ }, 'asked again, it is found')
-  t.equal(written(h, 'appointment.created').length, 1)
-})
+t.test(
+  'an answer that is lost and a calendar that cannot be read afterwards: it is not certain',
+  async (t) => {
+    const h = await build(t)
+    const client = await h.addClient()
+    // Read before writing, and away from then on.
+    h.crm.fault({ match: { method: 'POST', path: EVENTS }, times: 1, kind: { type: 'drop-after-commit' } })
+    const stop = awayAfterWrite(h)
+    const { error, result } = await use(h, client, BOOK, WISH)
+    stop()
+    t.equal(result, undefined)
+    t.match(error, /not certain/)
+    t.equal(written(h, 'appointment.created').length, 1)
+    t.match(await use(h, client, BOOK, WISH), { result: /^Already booked/ }, 'asked again, it is found')
+    t.equal(written(h, 'appointment.created').length, 1)
+  },
+)
 
 /** Makes the list of appointments fail from the moment the first one stands. */
 function awayAfterWrite(h: Awaited<ReturnType<typeof build>>): () => void {
@@ -187,10 +228,17 @@ function awayAfterWrite(h: Awaited<ReturnType<typeof build>>): () => void {
   const timer = setInterval(() => {
     if (written(h, 'appointment.created').length === 0) return
     clearInterval(timer)
-    remove = h.crm.fault({ match: { method: 'GET', path: '/calendars/events' }, kind: { type: 'status', status: 500 } })
+    remove = h.crm.fault({
+      match: { method: 'GET', path: '/calendars/events' },
+      kind: { type: 'status', status: 500 },
+    })
   }, 0)
   // The reading after the lost answer waits, so that the switch is thrown before it.
-  h.crm.fault({ match: { method: 'GET', path: '/calendars/events' }, times: 2, kind: { type: 'delay', ms: 50 } })
+  h.crm.fault({
+    match: { method: 'GET', path: '/calendars/events' },
+    times: 2,
+    kind: { type: 'delay', ms: 50 },
+  })
   return () => {
     clearInterval(timer)
     remove()
@@ -200,11 +248,23 @@ function awayAfterWrite(h: Awaited<ReturnType<typeof build>>): () => void {
 t.test('a slot that goes while it is being booked: the next free times', async (t) => {
   const h = await build(t)
   const client = await h.addClient()
-  const taken = { statusCode: 400, message: 'The slot you have selected is no longer available.', error: 'Bad Request' }
-  h.crm.fault({ match: { method: 'POST', path: EVENTS }, times: 1, kind: { type: 'status', status: 400, body: taken } })
+  const taken = {
+    statusCode: 400,
+    message: 'The slot you have selected is no longer available.',
+    error: 'Bad Request',
+  }
+  h.crm.fault({
+    match: { method: 'POST', path: EVENTS },
+    times: 1,
+    kind: { type: 'status', status: 400, body: taken },
+  })
   const { error } = await use(h, client, BOOK, WISH)
   t.match(error, /^That time was just taken\. Free: Friday, August 21 at /)
-  t.equal((await h.app.sql`select from slot_holds where client_id = ${client.id}`).length, 0, 'the hold is released')
+  t.equal(
+    (await h.app.sql`select from slot_holds where client_id = ${client.id}`).length,
+    0,
+    'the hold is released',
+  )
 })
 
 t.test('the CRM in trouble: a sentence, and nothing of what it said', async (t) => {
@@ -216,7 +276,15 @@ t.test('the CRM in trouble: a sentence, and nothing of what it said', async (t) 
     [{ type: 'status', status: 401, body: { message: secret } }, /could not do that/],
     [{ type: 'status', status: 403, body: { message: secret } }, /could not do that/],
     [{ type: 'status', status: 422, body: { message: [secret] } }, /could not do that/],
-    [{ type: 'status', status: 302, headers: { location: 'http://127.0.0.1:1/' }, body: { message: secret } }, /could not do that/],
+    [
+      {
+        type: 'status',
+        status: 302,
+        headers: { location: 'http://127.0.0.1:1/' },
+        body: { message: secret },
+      },
+      /could not do that/,
+    ],
     [{ type: 'rate-limit', retryAfterSeconds: 9 }, /not answering right now/],
     [{ type: 'garbage' }, /could not do that/],
     [{ type: 'drop-before' }, /too slow right now/],
@@ -238,34 +306,48 @@ t.test('the CRM in trouble: a sentence, and nothing of what it said', async (t) 
 t.test('a limit that passes soon is waited for', async (t) => {
   const h = await build(t)
   const client = await h.addClient()
-  h.crm.fault({ match: { method: 'POST', path: EVENTS }, times: 1, kind: { type: 'rate-limit', retryAfterSeconds: 1 } })
+  h.crm.fault({
+    match: { method: 'POST', path: EVENTS },
+    times: 1,
+    kind: { type: 'rate-limit', retryAfterSeconds: 1 },
+  })
   t.match(await use(h, client, BOOK, WISH), { result: /^Booked: / })
   t.equal(written(h, 'appointment.created').length, 1)
 })
 
 t.test('a calendar that wants a member of its team to be named', async (t) => {
   const h = await build(t)
-  const client = await h.addClient({ calendar_id: 'TeamCalendar00000001' }, {
-    calendars: [
-      {
-        id: 'TeamCalendar00000001',
-        slotMinutes: 45,
-        openHours: [{ days: [1, 2, 3, 4, 5], from: '09:00', to: '12:00' }],
-        teamUserIds: ['user-1', 'user-2'],
-        requireAssignedUser: true,
-      },
-    ],
-  })
+  const client = await h.addClient(
+    { calendar_id: 'TeamCalendar00000001' },
+    {
+      calendars: [
+        {
+          id: 'TeamCalendar00000001',
+          slotMinutes: 45,
+          openHours: [{ days: [1, 2, 3, 4, 5], from: '09:00', to: '12:00' }],
+          teamUserIds: ['user-1', 'user-2'],
+          requireAssignedUser: true,
+        },
+      ],
+    },
+  )
   t.match(await use(h, client, BOOK, { ...WISH, start_time: '2026-08-21T09:45' }), { result: /^Booked: / })
   t.match(h.crm.location(client.locationId).appointments, [
-    { assignedUserId: 'user-1', startTime: '2026-08-21T09:45:00-07:00', endTime: '2026-08-21T10:30:00-07:00' },
+    {
+      assignedUserId: 'user-1',
+      startTime: '2026-08-21T09:45:00-07:00',
+      endTime: '2026-08-21T10:30:00-07:00',
+    },
   ])
 })
 
-t.test("a calendar whose settings cannot be read is booked with its own length", async (t) => {
+t.test('a calendar whose settings cannot be read is booked with its own length', async (t) => {
   const h = await build(t)
   const client = await h.addClient()
-  h.crm.fault({ match: { method: 'GET', path: /^\/calendars\/TestCalendar\d+$/ }, kind: { type: 'status', status: 500 } })
+  h.crm.fault({
+    match: { method: 'GET', path: /^\/calendars\/TestCalendar\d+$/ },
+    kind: { type: 'status', status: 500 },
+  })
   t.match(await use(h, client, BOOK, WISH), { result: /^Booked: / })
   t.match(h.crm.location(client.locationId).appointments, [{ endTime: '2026-08-21T11:00:00-07:00' }])
 })
@@ -274,7 +356,8 @@ t.test('without calendar or zone nothing is booked', async (t) => {
   const h = await build(t)
   for (const change of [{ calendar_id: null }, { timezone: 'Mars/Olympus' }]) {
     const client = await h.addClient({}, { timezone: 'America/Vancouver' })
-    if ('timezone' in change) await h.app.sql`update clients set timezone = ${change.timezone ?? null} where id = ${client.id}`
+    if ('timezone' in change)
+      await h.app.sql`update clients set timezone = ${change.timezone ?? null} where id = ${client.id}`
     else await h.app.sql`update clients set calendar_id = null where id = ${client.id}`
     t.match(await use(h, client, BOOK, WISH), { error: /cannot be booked by phone/ })
   }

@@ -7,7 +7,13 @@ const FIND = 'find_or_create_contact'
 t.test('a new caller is created once, found afterwards, and stored on the session', async (t) => {
   const h = await build(t)
   const client = await h.addClient()
-  const first = await use(h, client, FIND, { name: 'Ann  Lee ', email: 'Ann@Example.com' }, { callId: 'call-1' })
+  const first = await use(
+    h,
+    client,
+    FIND,
+    { name: 'Ann  Lee ', email: 'Ann@Example.com' },
+    { callId: 'call-1' },
+  )
   t.equal(first.result, 'The caller has been saved as a new contact.')
   const [contact] = h.crm.location(client.locationId).contacts
   t.match(contact, { firstName: 'Ann', lastName: 'Lee', email: 'ann@example.com', phone: CALLER })
@@ -41,7 +47,12 @@ t.test('when the e-mail address and the phone belong to two contacts, phone wins
   const client = await h.addClient()
   const byPhone = await rest(h, FIND, { client_id: client.id, phone: CALLER })
   const byEmail = await rest(h, FIND, { client_id: client.id, email: 'ann@example.com', name: 'Ann Lee' })
-  const both = await rest(h, FIND, { client_id: client.id, phone: CALLER, email: 'ann@example.com', name: 'Bo Ek' })
+  const both = await rest(h, FIND, {
+    client_id: client.id,
+    phone: CALLER,
+    email: 'ann@example.com',
+    name: 'Bo Ek',
+  })
   t.equal(both.body.contactId, byPhone.body.contactId)
   t.not(both.body.contactId, byEmail.body.contactId)
   const contacts = h.crm.location(client.locationId).contacts
@@ -56,11 +67,23 @@ t.test('what a contact lacks is added, what it has stays', async (t) => {
   const h = await build(t)
   const client = await h.addClient()
   const cases = [
-    { has: {}, said: { name: 'Ann Lee', email: 'a1@example.com' }, becomes: { firstName: 'Ann', lastName: 'Lee', email: 'a1@example.com' } },
+    {
+      has: {},
+      said: { name: 'Ann Lee', email: 'a1@example.com' },
+      becomes: { firstName: 'Ann', lastName: 'Lee', email: 'a1@example.com' },
+    },
     { has: { name: 'Ann' }, said: { name: 'ann Lee' }, becomes: { firstName: 'Ann', lastName: 'Lee' } },
     { has: { name: 'Ann' }, said: { name: 'Bo Ek' }, becomes: { firstName: 'Ann', lastName: undefined } },
-    { has: { name: 'Ann Lee', email: 'a4@example.com' }, said: { name: 'Bo Ek', email: 'b4@example.com' }, becomes: { firstName: 'Ann', lastName: 'Lee', email: 'a4@example.com' } },
-    { has: { email: 'a5@example.com' }, said: { name: 'Prince' }, becomes: { firstName: 'Prince', lastName: undefined, email: 'a5@example.com' } },
+    {
+      has: { name: 'Ann Lee', email: 'a4@example.com' },
+      said: { name: 'Bo Ek', email: 'b4@example.com' },
+      becomes: { firstName: 'Ann', lastName: 'Lee', email: 'a4@example.com' },
+    },
+    {
+      has: { email: 'a5@example.com' },
+      said: { name: 'Prince' },
+      becomes: { firstName: 'Prince', lastName: undefined, email: 'a5@example.com' },
+    },
   ]
   for (const [index, { has, said, becomes }] of cases.entries()) {
     const caller = `+1250555020${index}`
@@ -71,7 +94,10 @@ t.test('what a contact lacks is added, what it has stays', async (t) => {
     for (const [field, value] of Object.entries(becomes)) {
       t.equal(contact?.[field as 'firstName'], value, `${field} of case ${index}`)
     }
-    t.equal(result, `The caller is on file as ${[contact?.firstName, contact?.lastName].filter(Boolean).join(' ')}.`)
+    t.equal(
+      result,
+      `The caller is on file as ${[contact?.firstName, contact?.lastName].filter(Boolean).join(' ')}.`,
+    )
   }
 })
 
@@ -88,7 +114,11 @@ t.test('completing that fails does not fail the tool', async (t) => {
   h.crm.fault({
     match: { method: 'PUT' },
     times: 1,
-    kind: { type: 'status', status: 400, body: { message: 'This location does not allow duplicated contacts.' } },
+    kind: {
+      type: 'status',
+      status: 400,
+      body: { message: 'This location does not allow duplicated contacts.' },
+    },
   })
   const { result } = await use(h, client, FIND, { name: 'Ann Lee', email: 'elsewhere@example.com' })
   t.equal(result, 'The caller is on file as Ann Lee.', 'the name is added without the refused address')
@@ -99,7 +129,13 @@ t.test('a booking completes the contact that the call knows, in the background',
   const client = await h.addClient()
   const callId = 'call-complete'
   await use(h, client, FIND, {}, { callId })
-  const { result } = await use(h, client, 'book_appointment', { start_time: '2026-08-21T10:30', name: 'Ann Lee', email: 'ann@example.com' }, { callId })
+  const { result } = await use(
+    h,
+    client,
+    'book_appointment',
+    { start_time: '2026-08-21T10:30', name: 'Ann Lee', email: 'ann@example.com' },
+    { callId },
+  )
   t.match(result, /^Booked: /)
   const [contact] = h.crm.location(client.locationId).contacts
   await eventually(() => contact?.email, 'the contact to be completed')
@@ -122,7 +158,11 @@ t.test('two calls from one new number at the same moment make one contact', asyn
 t.test("a failure of the one who looks up is not the others' failure", async (t) => {
   const h = await build(t)
   const client = await h.addClient()
-  h.crm.fault({ match: { path: '/contacts/search/duplicate' }, times: 2, kind: { type: 'status', status: 500 } })
+  h.crm.fault({
+    match: { path: '/contacts/search/duplicate' },
+    times: 2,
+    kind: { type: 'status', status: 500 },
+  })
   const results = await Promise.all([1, 2, 3].map(() => use(h, client, FIND, { name: 'Ann Lee' })))
   t.equal(results.filter(({ result }) => result).length, 2, JSON.stringify(results))
   t.equal(h.crm.location(client.locationId).contacts.length, 1)
@@ -132,7 +172,11 @@ t.test("GHL's duplicate answer is a find", async (t) => {
   const h = await build(t)
   const client = await h.addClient()
   const made = await rest(h, FIND, { client_id: client.id, phone: CALLER, name: 'Ann Lee' })
-  h.crm.fault({ match: { path: '/contacts/search/duplicate' }, times: 1, kind: { type: 'status', status: 200, body: { contact: null } } })
+  h.crm.fault({
+    match: { path: '/contacts/search/duplicate' },
+    times: 1,
+    kind: { type: 'status', status: 200, body: { contact: null } },
+  })
   h.crm.fault({
     match: { path: '/contacts/upsert' },
     times: 1,
@@ -162,14 +206,24 @@ t.test('an anonymous caller', async (t) => {
   t.match(await use(h, client, FIND, { name: 'Bo Ek' }, anonymous), {
     error: 'A phone number or an e-mail address is needed. Ask for one.',
   })
-  const claimed = await use(h, client, FIND, { phone: '(250) 555-0188', email: 'thief@example.com' }, anonymous)
+  const claimed = await use(
+    h,
+    client,
+    FIND,
+    { phone: '(250) 555-0188', email: 'thief@example.com' },
+    anonymous,
+  )
   t.equal(claimed.result, 'The caller is on file.', 'no name is read out on the word of somebody')
   t.equal(h.crm.location(client.locationId).contacts[0]?.email, undefined, 'and no address written')
   const byMail = await use(h, client, FIND, { email: 'bo@example.com', name: 'Bo Ek' }, anonymous)
   t.equal(byMail.result, 'The caller has been saved as a new contact.')
   t.equal(h.crm.location(client.locationId).contacts.length, 2)
-  t.match(await use(h, client, FIND, { phone: 'unknown' }, anonymous), { error: /phone is not a phone number/ })
-  t.match(await use(h, client, FIND, { email: 'ann at example' }, anonymous), { error: /Ask the caller to spell it/ })
+  t.match(await use(h, client, FIND, { phone: 'unknown' }, anonymous), {
+    error: /phone is not a phone number/,
+  })
+  t.match(await use(h, client, FIND, { email: 'ann at example' }, anonymous), {
+    error: /Ask the caller to spell it/,
+  })
   for (const withheld of ['+266696687', 'anonymous', '+86282452253']) {
     t.match(await use(h, client, FIND, {}, { caller: withheld }), { error: /is needed/ }, withheld)
   }
@@ -187,7 +241,10 @@ t.test('the number of the caller id goes before the one that is said', async (t)
   const h = await build(t)
   const client = await h.addClient()
   await use(h, client, FIND, { phone: '+12505550199', name: 'Ann Lee' })
-  t.strictSame(h.crm.location(client.locationId).contacts.map(({ phone }) => phone), [CALLER])
+  t.strictSame(
+    h.crm.location(client.locationId).contacts.map(({ phone }) => phone),
+    [CALLER],
+  )
 })
 
 t.test('an upsert whose answer is lost makes one contact', async (t) => {

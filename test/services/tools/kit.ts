@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { type Harness, TOKEN, type TestClient } from '../../helper.ts'
+import type { Resolution } from '../../../services/clients/resolver.ts'
+import { type Harness, type TestClient, TOKEN } from '../../helper.ts'
 
 export interface Use {
   name: string
@@ -62,27 +63,44 @@ export async function use(
   args: unknown = {},
   options: CallOptions & { id?: string } = {},
 ): Promise<Result> {
-  const [result] = await useAll(harness, client, [{ name, args, ...(options.id && { id: options.id }) }], options)
+  const [result] = await useAll(
+    harness,
+    client,
+    [{ name, args, ...(options.id && { id: options.id }) }],
+    options,
+  )
   if (!result) throw new Error('no result')
   return result
 }
 
 /** A tool through the REST door. */
-export async function rest(harness: Harness, tool: string, body: unknown, headers: Record<string, string> = {}) {
+export async function rest(
+  harness: Harness,
+  tool: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+) {
   const response = await harness.app.inject({
     method: 'POST',
     url: `/tools/${tool}`,
     headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json', ...headers },
     payload: typeof body === 'string' ? body : JSON.stringify(body),
   })
-  return { status: response.statusCode, headers: response.headers, body: response.json() as Record<string, unknown> }
+  return {
+    status: response.statusCode,
+    headers: response.headers,
+    body: response.json() as Record<string, unknown>,
+  }
 }
 
 /** Requests that reached the sandbox, as `POST /contacts/upsert`; ids of objects are shown as `:id`. */
 export function requestsTo(harness: Pick<Harness, 'crm'>, since = 0): string[] {
   return harness.crm.exchanges
     .slice(since)
-    .map(({ request }) => `${request.method} ${request.path.replace(/\/(?=[^/]*[A-Z0-9])[A-Za-z0-9]{15,}/g, '/:id')}`)
+    .map(
+      ({ request }) =>
+        `${request.method} ${request.path.replace(/\/(?=[^/]*[A-Z0-9])[A-Za-z0-9]{15,}/g, '/:id')}`,
+    )
 }
 
 export function written(harness: Pick<Harness, 'crm'>, kind: string, locationId?: string) {
@@ -90,3 +108,6 @@ export function written(harness: Pick<Harness, 'crm'>, kind: string, locationId?
     (entry) => entry.kind === kind && (locationId === undefined || entry.locationId === locationId),
   )
 }
+
+/** Where a client was found: `cache` means that it is in memory and will be there without database. */
+export const sourceOf = (resolution: Resolution) => ('source' in resolution ? resolution.source : undefined)
