@@ -9,11 +9,13 @@ import ghl from './plugins/ghl.ts'
 import jobs, { type JobsPluginOptions } from './plugins/jobs.ts'
 import mcpDoor from './plugins/mcp.ts'
 import metrics from './plugins/metrics.ts'
+import openapiDocument from './plugins/openapi.ts'
 import requestLog, { loggerOptions } from './plugins/request-log.ts'
 import services from './plugins/services.ts'
 import vapi from './plugins/vapi.ts'
 import health from './routes/health.ts'
 import mcp from './routes/mcp.ts'
+import openapi from './routes/openapi.ts'
 import recordings from './routes/recordings.ts'
 import tools from './routes/tools.ts'
 import webhooks from './routes/vapi/webhooks.ts'
@@ -39,6 +41,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   await app.register(sensible)
   await app.register(requestLog)
   await app.register(metrics)
+  await app.register(openapiDocument, { publicUrl: config.publicUrl })
   await app.register(database, { url: config.databaseUrl, dataDirectory: config.dataDirectory })
   await app.register(jobs, overrides.jobs ?? {})
   await app.register(auth, { webhookTokens: config.vapi.webhookTokens })
@@ -64,6 +67,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   await app.register(async function toolUsers(scope) {
     scope.addHook('onRequest', scope.guards.toolAuth)
     await scope.register(tools)
+    await scope.register(openapi)
   })
   await app.register(async function mcpClients(scope) {
     scope.addHook('onRequest', scope.guards.mcpAuth)
