@@ -13,6 +13,7 @@ import openapiDocument from './plugins/openapi.ts'
 import requestLog, { loggerOptions } from './plugins/request-log.ts'
 import services from './plugins/services.ts'
 import vapi from './plugins/vapi.ts'
+import workers from './plugins/workers.ts'
 import health from './routes/health.ts'
 import mcp from './routes/mcp.ts'
 import openapi from './routes/openapi.ts'
@@ -53,6 +54,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     publicUrl: config.publicUrl,
     credentialId: config.vapi.credentialId,
   })
+  await app.register(workers)
   await app.register(mcpDoor, { upstreamUrl: config.ghl.mcpUrl })
 
   // Who may call what: one scope for each audience, whose first line is its guard.

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import fp from 'fastify-plugin'
 import { Agent } from 'undici'
 import { createMcpDoor, operationOf } from '../services/mcp/door.ts'
@@ -39,8 +40,11 @@ export default fp<McpPluginOptions>(
     const gateway = createGateway({ upstream, tools: createUpstreamTools({ upstream }), log })
     const own = createOwnTools({
       catalogue: services.catalogue,
-      run: (tool, { resolution }, caller, args) =>
-        services.tools.runOne(tool, resolution, caller, readArguments(tool.input, args)),
+      run: (tool, { resolution, callId }, caller, args) => {
+        // VAPI counts the requests of each connection from one, so their ids name no tool call.
+        const call = callId === undefined ? undefined : { id: callId, toolCallId: `mcp:${randomUUID()}` }
+        return services.tools.runOne(tool, resolution, { ...caller, call }, readArguments(tool.input, args))
+      },
       callerOf: createCallerRepository({ sql }).callerOf,
       log,
     })

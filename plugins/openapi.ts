@@ -13,7 +13,8 @@ export default fp<OpenApiPluginOptions>(
         openapi: '3.1.0',
         info: {
           title: '1000x Agent',
-          description: 'An AI receptionist for each of an agency’s businesses: the tools, and what VAPI calls.',
+          description:
+            'An AI receptionist for each of an agency’s businesses: the tools, and what VAPI calls.',
           version: '0.1.0',
         },
         servers: [{ url: publicUrl }],

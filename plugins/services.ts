@@ -1,25 +1,26 @@
 import fp from 'fastify-plugin'
-import { type AssistantBuilder, createAssistantBuilder } from '../services/assistant/builder.ts'
+import { createAssistantBuilder } from '../services/assistant/builder.ts'
 import { createReception, type Reception } from '../services/assistant/reception.ts'
-import { createCrmSync } from '../services/calls/crm-sync.ts'
+import { type CrmSync, createCrmSync } from '../services/calls/crm-sync.ts'
+import { createIntake, type Intake } from '../services/calls/intake.ts'
 import { createKeyRepository } from '../services/calls/keys-repository.ts'
-import { createRecorder, type Recorder } from '../services/calls/recorder.ts'
+import { createRecorder } from '../services/calls/recorder.ts'
 import { createRecordings, type Recordings } from '../services/calls/recordings.ts'
 import { type CallRepository, createCallRepository } from '../services/calls/repository.ts'
 import { createSyncRepository } from '../services/calls/sync-repository.ts'
-import { HopelessJob } from '../services/jobs.ts'
 import type { Clock } from '../services/time.ts'
 import { catalogue, vapiToolsOf } from '../services/tools/catalogue.ts'
 import type { Tool } from '../services/tools/define.ts'
 import { createToolRunner, type ToolRunner } from '../services/tools/runner.ts'
-import { UpstreamError } from '../services/upstream.ts'
+import { readToolCalls, requireMessage } from '../services/vapi/messages.ts'
 
 interface Services {
   readonly calls: CallRepository
-  readonly assistants: AssistantBuilder
   readonly reception: Reception
-  readonly recorder: Recorder
+  readonly intake: Intake
   readonly recordings: Recordings
+  readonly crmSync: CrmSync
+  readonly messages: { read: typeof requireMessage; toolCalls: typeof readToolCalls }
   readonly catalogue: ReadonlyMap<string, Tool>
   readonly tools: ToolRunner
 }
@@ -51,32 +52,18 @@ export default fp<ServicesPluginOptions>(
       enqueueSync: (job, options) => jobs.enqueue('crm-sync', job, options),
       wake: () => jobs.wake(),
     })
+    const syncs = createSyncRepository({ sql })
     app.decorate(
       'services',
       Object.freeze({
         calls,
-        assistants,
         reception: createReception({ builder: assistants, clock, log }),
-        recorder,
+        intake: createIntake({ clients, calls, recorder, log }),
         recordings,
+        crmSync: createCrmSync({ calls, syncs, clients, ghl, recordings, clock }),
+        messages: { read: requireMessage, toolCalls: readToolCalls },
         catalogue,
-        tools: createToolRunner({ catalogue, ghl, calls, clock, log }),
-      }),
-    )
-
-    const crmSync = createCrmSync({
-      calls,
-      syncs: createSyncRepository({ sql }),
-      clients,
-      ghl,
-      recordings,
-      clock,
-    })
-    await jobs.work('crm-sync', (job) =>
-      crmSync.run(job).catch((error) => {
-        throw error instanceof UpstreamError && !error.retryable
-          ? new HopelessJob(error.message, { cause: error })
-          : error
+        tools: createToolRunner({ catalogue, ghl, calls, sql, clock, log }),
       }),
     )
   },

@@ -6,8 +6,6 @@ const Identity = Type.Object({ client_id: Type.String(), contact_id: Type.Option
 /** `POST /tools/:name`, one route for each tool of the catalogue. */
 const tools: FastifyPluginAsyncTypebox = async (scope) => {
   const { catalogue, tools: runner } = scope.services
-  // Claims and holds need a database, and the runner is made without one.
-  runner.connect(scope.sql)
   for (const tool of catalogue.values()) {
     scope.post(
       `/tools/${tool.name}`,

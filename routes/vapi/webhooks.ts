@@ -1,8 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { KNOWN_MESSAGE_PROPERTIES, WebhookBody } from '../../schemas/vapi.ts'
-import { invalid } from '../../services/errors.ts'
-import { type CallMessage, readMessage } from '../../services/vapi/messages.ts'
+import type { CallMessage } from '../../services/vapi/messages.ts'
 import { assistantRequest } from './assistant-request.ts'
 import { lifecycle } from './lifecycle.ts'
 import { toolCalls } from './tool-calls.ts'
@@ -40,8 +39,7 @@ const webhooks: FastifyPluginAsyncTypebox = async (scope) => {
       schema: { summary: "VAPI's server URL", body: WebhookBody },
     },
     async (request, reply) => {
-      const message = readMessage(request.body)
-      if (!message.type) throw invalid('message.type', 'message.type is missing or not text')
+      const message = scope.services.messages.read(request.body)
       request.callId = message.callId
       const handler = handlers.get(message.type)
       const type = handler ? message.type : 'other'

@@ -1,6 +1,7 @@
+import { firstText, record, text } from '../json.ts'
 import { cleanJson } from '../text.ts'
 import { toInstant } from '../time.ts'
-import { type CallMessage, firstText, record, text } from '../vapi/messages.ts'
+import type { CallMessage } from '../vapi/messages.ts'
 
 /** What one message says about its call. Facts of several messages merge to the same row in any order. */
 export interface CallFacts {

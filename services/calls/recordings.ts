@@ -34,8 +34,8 @@ export function createRecordings({ calls, vapi, publicUrl, keys }: RecordingsOpt
      * @throws AppError RECORDING_UNKNOWN for a link that is not ours or a recording that is gone, VAPI_UNAVAILABLE
      */
     async locate(link: string, signal: AbortSignal): Promise<string> {
-      const [sessionId = '', given = ''] = link.split('.')
-      const genuine = keys.some((key) => equal(mac(sessionId, key), given))
+      const [sessionId = '', given = '', ...rest] = link.split('.')
+      const genuine = rest.length === 0 && keys.some((key) => equal(mac(sessionId, key), given))
       const callId = genuine ? await calls.recordedCallOf(sessionId) : undefined
       if (!callId) throw new AppError('RECORDING_UNKNOWN')
       try {

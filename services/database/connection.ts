@@ -12,13 +12,15 @@ interface Target {
   path: string | false
 }
 
-const BACKOFF_MAX_SECONDS = 0.5
+/** By itself the driver waits up to 20 s after some failures, with a query in hand that has 1.2. */
+const BACKOFF_SECONDS = 0.2
 
 /**
  * The driver with sockets of our own, because of what it does with its own:
  * - A server that closes the connection during start-up has it connect again at once, without pause or end
- *   (4,000 times in two seconds; postgres issue 1193). Here that is an error, after which it waits longer
- *   each time and whose query is refused.
+ *   (4,000 times in two seconds; postgres issue 1193). Here that is an error: the query is refused.
+ * - A query that is handed to a connection between its error and its end never settles. Here no connection
+ *   ends in error: then the driver refuses what is left.
  * - A connection it gives up is only asked to close, and one that has gone silent keeps the process alive.
  */
 export function connect<T extends Record<string, postgres.PostgresType> = Record<string, never>>(
@@ -35,18 +37,22 @@ export function connect<T extends Record<string, postgres.PostgresType> = Record
     const address = { host: host[turn] ?? 'localhost', port: port[turn] ?? 5432 }
     const socket = openSocket(path ? { path } : address)
     sockets.add(socket)
+    const emit = socket.emit.bind(socket) as (event: string, ...values: unknown[]) => boolean
+    socket.emit = (event: string, ...values: unknown[]) =>
+      emit(event, ...(event === 'close' ? [false] : values))
     socket.once('close', () => sockets.delete(socket))
     socket.once('end', () => {
-      socket.destroy(
+      emit(
+        'error',
         Object.assign(new Error('the server closed the connection'), { code: 'CONNECTION_CLOSED' }),
       )
+      socket.destroy()
     })
     // The driver names the server by these, in errors and to TLS.
     return Object.assign(socket, address)
   }
 
-  // By itself the driver waits up to 20 s after some failures, with a query in hand that has 1.2.
-  const backoff = (failures: number) => Math.min(failures / 10, BACKOFF_MAX_SECONDS)
+  const backoff = () => BACKOFF_SECONDS
   const settings = { connect_timeout: 5, backoff, onnotice: () => {}, ...options, socket: socketTo }
   const sql = postgres(url, settings as postgres.Options<T>)
   return {

@@ -37,6 +37,45 @@ export class DatabaseTimeout extends Error {
 
 /** VAPI repeats a lifecycle message that is refused at once; one that hangs costs a call. So: short. */
 export const QUERY_DEADLINE_MS = 1_200
+/** The connection went away under a query, or is just about to. */
+function isLost(error: unknown): boolean {
+  const { code, severity } = (error ?? {}) as { code?: unknown; severity?: unknown }
+  return severity === 'FATAL' || /^(CONNECTION_|ECONN|EPIPE|ETIMEDOUT)/.test(String(code))
+}
+
+/**
+ * A transaction that sends nothing once its connection is gone. The driver would send ROLLBACK, or the next
+ * statement, to a socket that no longer exists and throw where nobody can catch it, which ends the process
+ * (issues 1154 and 1208). It rejects the transaction by itself when the connection closes.
+ */
+function transaction<T>(sql: postgres.Sql, work: (tx: Runner) => Promise<T>): Promise<T> {
+  const never = new Promise<never>(() => {})
+  let gone: unknown
+  const done = sql.begin(async (tx) => {
+    const alive = () => {
+      if (gone) throw gone
+      return tx
+    }
+    const guarded = Object.assign(
+      (strings: TemplateStringsArray, ...values: never[]) => alive()(strings, ...values),
+      {
+        json: (value: JSONValue) => tx.json(value),
+        unsafe: (text: string, values: unknown[] = []) => alive().unsafe(text, values as never[]),
+      },
+    )
+    try {
+      const value = await work(guarded as unknown as Runner)
+      return gone ? never : value
+    } catch (error) {
+      return gone || isLost(error) ? never : Promise.reject(error)
+    }
+  })
+  done.catch((error) => {
+    gone = error
+  })
+  return done as Promise<T>
+}
+
 /** This many lost queries in a row, and the connections are taken for dead. */
 const TIMEOUTS_BEFORE_REPLACEMENT = 3
 /** A statement nobody waits for any more ends on the server too and gives its locks back. */
@@ -137,7 +176,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     unsafe: (text: string, values: unknown[] = []) => withDeadline(pool.sql.unsafe(text, values as never[])),
     begin: <T>(work: (tx: Runner) => Promise<T>) =>
       within<T>((resolve, reject) => {
-        pool.sql.begin((tx) => work(tx as unknown as Runner)).then((value) => resolve(value as T), reject)
+        transaction(pool.sql, work).then(resolve, reject)
       }),
     // Not on one of the pool: a script that fails leaves its transaction open, and the driver gives a
     // connection that died while it was reserved out again.

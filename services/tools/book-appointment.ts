@@ -5,7 +5,8 @@ import { parseWhen, sayMoment } from '../time.ts'
 import { appointmentsAt, bookSlot, offersFrom, UNCERTAIN } from './booking.ts'
 import { callerInput, contactIdOf } from './caller.ts'
 import { defineTool } from './define.ts'
-import { calendarOf, nearest, notAvailable } from './offers.ts'
+import { calendarOf } from './offers.ts'
+import { endOf, readWish, refusal, slotOf, wallTime } from './wish.ts'
 
 const AppointmentShape = Type.Object({
   id: Type.String(),
@@ -45,7 +46,7 @@ export const bookAppointment = defineTool({
 
   async run(context, input) {
     const { zone } = calendarOf(context.client)
-    const wish = readWish(input.start_time, zone)
+    const wish = readWish(input.start_time, zone, 'start_time')
     const [slots, standing, facts, contactId] = await Promise.all([
       offersFrom(context, wish.day, zone),
       appointmentsAt(context, wish.instants),
@@ -62,12 +63,8 @@ export const bookAppointment = defineTool({
         already_booked: true as const,
       }
 
-    const now = context.clock()
-    const slot = slots.find(({ at }) => wish.instants.some((instant) => instant.equals(at)))
-    if (!slot) {
-      const past = isPast(wish, now)
-      throw notAvailable(reasonOf(wish, past), nearest(slots, past ? now : wish.near), zone)
-    }
+    const slot = slotOf(wish, slots)
+    if (!slot) throw refusal(wish, slots, context.clock(), zone)
     const endTime = readEnd(input.end_time, slot, facts?.slotMinutes, zone)
     const { appointment, already } = await bookSlot(
       context,
@@ -95,53 +92,20 @@ export const bookAppointment = defineTool({
   contactOf: ({ appointment }) => appointment.contact_id,
 })
 
-interface Wish {
-  /** The instants it may mean; none where the clocks jump over it. */
-  instants: readonly Temporal.Instant[]
-  near: Temporal.Instant
-  day: Temporal.PlainDate
-}
-
-function readWish(text: string, zone: string): Wish {
-  const when = parseWhen(text, zone)
-  if (when.kind === 'unreadable') {
-    throw invalid('start_time', 'start_time must be a date and time such as 2026-08-21T09:00.')
-  }
-  if (when.kind === 'skipped') {
-    const wall = Temporal.PlainDateTime.from(text.trim()).toZonedDateTime(zone)
-    return { instants: [], near: wall.toInstant(), day: when.date }
-  }
-  const [near] = when.instants
-  return { instants: when.instants, near, day: near.toZonedDateTimeISO(zone).toPlainDate() }
-}
-
-function isPast({ near, instants }: Wish, now: Temporal.Instant): boolean {
-  return [near, ...instants].every((at) => Temporal.Instant.compare(at, now) <= 0)
-}
-
-function reasonOf({ instants }: Wish, past: boolean): string {
-  if (past) return 'That time has passed.'
-  return instants.length === 0
-    ? 'That time does not exist on that day, because the clocks go forward.'
-    : 'That time is not free.'
-}
-
 function readEnd(
   given: string | undefined,
   slot: Slot,
   minutes: number | undefined,
   zone: string,
 ): string | undefined {
-  const wall = (at: Temporal.Instant) =>
-    at.toZonedDateTimeISO(zone).toString({ timeZoneName: 'never', smallestUnit: 'second' })
-  if (given === undefined) return minutes === undefined ? undefined : wall(slot.at.add({ minutes }))
+  if (given === undefined) return endOf(slot, minutes, zone)
   const when = parseWhen(given, zone)
   const end =
     when.kind === 'instants'
       ? when.instants.find((at) => Temporal.Instant.compare(at, slot.at) > 0)
       : undefined
   if (!end) throw invalid('end_time', 'end_time must be a date and time after start_time.')
-  return wall(end)
+  return wallTime(end, zone)
 }
 
 function shape(

@@ -158,7 +158,7 @@ async function ownAppointment(
 }
 
 /** GHL says it in words only: "The slot you have selected is no longer available." */
-function isSlotTaken(error: UpstreamError): boolean {
+export function isSlotTaken(error: UpstreamError): boolean {
   const message = (error.body as { message?: unknown } | undefined)?.message
   return (
     error.status === 400 && typeof message === 'string' && /slot/i.test(message) && /available/i.test(message)

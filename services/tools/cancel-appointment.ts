@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { sayMoment } from '../time.ts'
 import { defineTool } from './define.ts'
 import { calendarOf } from './offers.ts'
-import { choose, OwnAppointment, ownAppointments, whichAppointment } from './own-appointments.ts'
+import { choose, OwnAppointment, ownAppointments, shown, whichAppointment } from './own-appointments.ts'
 
 export const cancelAppointment = defineTool({
   name: 'cancel_appointment',
@@ -21,11 +21,8 @@ export const cancelAppointment = defineTool({
     const standing = all.filter(({ status }) => status !== 'cancelled')
     // A second request for the same finds it cancelled, and that is what was wanted.
     const named = input.appointment_id !== undefined || input.current_time !== undefined
-    const { at: _, ...appointment } = choose(
-      named || standing.length === 0 ? preferring(standing, all) : standing,
-      input,
-      zone,
-    )
+    const candidates = named || standing.length === 0 ? preferring(standing, all) : standing
+    const appointment = shown(choose(candidates, input, zone))
     if (appointment.status !== 'cancelled')
       await context.ghl.appointments.update(appointment.id, { status: 'cancelled' })
     return { success: true as const, appointment: { ...appointment, status: 'cancelled' } }

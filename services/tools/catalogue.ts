@@ -7,6 +7,7 @@ import { checkAvailability } from './check-availability.ts'
 import type { Tool } from './define.ts'
 import { findOrCreateContact } from './find-or-create-contact.ts'
 import { listAppointments } from './list-appointments.ts'
+import { rescheduleAppointment } from './reschedule-appointment.ts'
 import { sendSms } from './send-sms.ts'
 import { takeMessage } from './take-message.ts'
 
@@ -17,6 +18,7 @@ export const catalogue: ReadonlyMap<string, Tool> = new Map(
     checkAvailability,
     bookAppointment,
     listAppointments,
+    rescheduleAppointment,
     cancelAppointment,
     sendSms,
     takeMessage,

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { sayMoment } from '../time.ts'
 import { defineTool } from './define.ts'
 import { calendarOf } from './offers.ts'
-import { OwnAppointment, ownAppointments } from './own-appointments.ts'
+import { OwnAppointment, ownAppointments, shown } from './own-appointments.ts'
 
 export const listAppointments = defineTool({
   name: 'list_appointments',
@@ -17,11 +17,8 @@ export const listAppointments = defineTool({
 
   async run(context) {
     const { zone } = calendarOf(context.client)
-    const appointments = (await ownAppointments(context, zone)).filter(({ status }) => status !== 'cancelled')
-    return {
-      success: true as const,
-      appointments: appointments.map(({ at: _, ...appointment }) => appointment),
-    }
+    const standing = (await ownAppointments(context, zone)).filter(({ status }) => status !== 'cancelled')
+    return { success: true as const, appointments: standing.map(shown) }
   },
 
   say({ appointments }, { client }) {

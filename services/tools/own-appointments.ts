@@ -3,6 +3,7 @@ import { AppError, invalid } from '../errors.ts'
 import type { Appointment } from '../ghl/calendars.ts'
 import { parseWhen, sayMoment, toInstant } from '../time.ts'
 import type { ToolContext } from './define.ts'
+import { wallTime } from './wish.ts'
 
 /** How far ahead the caller's appointments are looked for. */
 const HORIZON_DAYS = 180
@@ -14,7 +15,11 @@ export const OwnAppointment = Type.Object({
   title: Type.String(),
   status: Type.String(),
 })
-export type OwnAppointment = Static<typeof OwnAppointment>
+
+/** An appointment with what is not shown of it. */
+export type Owned = Static<typeof OwnAppointment> & { at: Temporal.Instant; contactId: string }
+
+export const shown = ({ at: _at, contactId: _contactId, ...appointment }: Owned) => appointment
 
 /** How the model, or a program, says which of the caller's appointments it means. */
 export const whichAppointment = {
@@ -32,17 +37,14 @@ export const whichAppointment = {
  * The caller's own appointments in the client's calendar that lie ahead, cancelled ones included, in order.
  * Whose they are is proven by the contact of the call; nobody else's are ever seen.
  */
-export async function ownAppointments(
-  context: ToolContext,
-  zone: string,
-): Promise<(OwnAppointment & { at: Temporal.Instant })[]> {
+export async function ownAppointments(context: ToolContext, zone: string): Promise<Owned[]> {
   const contactId = await provenContactId(context)
   if (!contactId) return []
   const now = context.clock()
   const events = await context.ghl.calendars.events(now, now.add({ hours: 24 * HORIZON_DAYS }))
   return events
     .filter((event) => event.contactId === contactId)
-    .flatMap((event) => shape(event, zone) ?? [])
+    .flatMap((event) => shape(event, contactId, zone) ?? [])
     .filter(({ at }) => Temporal.Instant.compare(at, now) > 0)
     .sort((a, b) => Temporal.Instant.compare(a.at, b.at))
 }
@@ -59,19 +61,18 @@ export async function provenContactId({ call, caller, ghl }: ToolContext): Promi
   return (await ghl.contacts.byPhone(caller.number))?.id
 }
 
-function shape(event: Appointment, zone: string): (OwnAppointment & { at: Temporal.Instant }) | undefined {
+function shape(event: Appointment, contactId: string, zone: string): Owned | undefined {
   const at = toInstant(event.startTime)
   if (!at) return undefined
-  const wall = (instant: Temporal.Instant) =>
-    instant.toZonedDateTimeISO(zone).toString({ timeZoneName: 'never', smallestUnit: 'second' })
   const end = toInstant(event.endTime)
   return {
     id: event.id,
-    start_time: wall(at),
-    ...(end && { end_time: wall(end) }),
+    start_time: wallTime(at, zone),
+    ...(end && { end_time: wallTime(end, zone) }),
     title: event.title ?? 'Appointment',
     status: event.status ?? 'confirmed',
     at,
+    contactId,
   }
 }
 
@@ -79,12 +80,12 @@ function shape(event: Appointment, zone: string): (OwnAppointment & { at: Tempor
  * The one of `appointments` that is meant.
  * @throws AppError with a sentence that helps the model to ask on
  */
-export function choose<T extends OwnAppointment & { at: Temporal.Instant }>(
-  appointments: readonly T[],
+export function choose(
+  appointments: readonly Owned[],
   { current_time, appointment_id }: { current_time?: string; appointment_id?: string },
   zone: string,
-): T {
-  const wanted = (one: T) => {
+): Owned {
+  const wanted = (one: Owned) => {
     if (appointment_id !== undefined) return one.id === appointment_id
     if (current_time === undefined) return true
     const when = parseWhen(current_time, zone)

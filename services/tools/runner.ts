@@ -48,7 +48,7 @@ export interface ToolUser {
 export function createToolRunner(options: RunnerOptions) {
   const { catalogue, ghl, calls, clock, log, deadlineMs = TOOL_DEADLINE_MS } = options
   const runs = createRuns({ log })
-  let store = options.sql && createToolRepository({ sql: options.sql })
+  const store = options.sql && createToolRepository({ sql: options.sql })
 
   function contextOf(
     client: Client,
@@ -120,11 +120,6 @@ export function createToolRunner(options: RunnerOptions) {
   }
 
   return {
-    /** Gives it the database, where it was made without. */
-    connect(sql: Runner): void {
-      store ??= createToolRepository({ sql })
-    },
-
     /**
      * All tool calls of one message, side by side: one result each, in their order, whatever happens.
      * A tool call that was made before, here or on another instance, gets the answer it got then.

@@ -1,5 +1,6 @@
+import { invalid } from '../errors.ts'
+import { record, text } from '../json.ts'
 import { callerNumber, toE164 } from '../phone.ts'
-import { cleanText } from '../text.ts'
 import { toInstant } from '../time.ts'
 
 const ID_MAX = 200
@@ -46,6 +47,13 @@ export function readMessage(envelope: unknown): CallMessage {
   }
 }
 
+/** The same, for a door. @throws AppError INVALID_INPUT if there is no type, without which nothing can be done */
+export function requireMessage(envelope: unknown): CallMessage {
+  const message = readMessage(envelope)
+  if (!message.type) throw invalid('message.type', 'message.type is missing or not text')
+  return message
+}
+
 /**
  * The tool calls of a `tool-calls` message. VAPI has three lists and several shapes for an entry (OpenAI's
  * with `function`, flat with `arguments` or `parameters`), and arguments are an object or JSON text.
@@ -87,25 +95,4 @@ function identifier(value: unknown): string | undefined {
 
 function clientIdOf(assistant: unknown): string | undefined {
   return text(record(record(assistant).metadata).clientId)
-}
-
-/** The value if it is an object, else the fallback, else nothing. */
-export function record(value: unknown, fallback: Record<string, unknown> = {}): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : fallback
-}
-
-/** The value if it is text with something in it, fit for the database. */
-export function text(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? cleanText(value) || undefined : undefined
-}
-
-/** The first of the values that is text. */
-export function firstText(...values: unknown[]): string | undefined {
-  for (const value of values) {
-    const found = text(value)
-    if (found) return found
-  }
-  return undefined
 }

@@ -186,6 +186,26 @@ t.test('a refused or cut connection is an error at once, and the next query may 
   )
 })
 
+t.test('who asks again at the very moment a connection breaks gets an answer, or an error', async (t) => {
+  const { proxy, sql } = await openThroughProxy(t, { max: 3, deadlineMs: 3_000 })
+  const again = async (error: unknown): Promise<unknown> => {
+    t.match(error, { code: /CONNECTION_CLOSED|ECONN/ })
+    return sql`select 1 as n`.catch(again)
+  }
+  for (let round = 0; round < 5; round++) {
+    await sql`select 1`
+    proxy.freeze()
+    const asked = Array.from({ length: 9 }, () => sql`select 1 as n`.catch(again))
+    await new Promise(setImmediate)
+    proxy.killAll()
+    proxy.thaw()
+    t.match(
+      await Promise.all(asked),
+      Array.from({ length: 9 }, () => [{ n: 1 }]),
+    )
+  }
+})
+
 t.test('a server that closes each connection during start-up does not make the process spin', async (t) => {
   let connections = 0
   const server = createServer((socket) => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { firstText, readMessage, readToolCalls, text } from '../../../services/vapi/messages.ts'
+import { firstText, text } from '../../../services/json.ts'
+import { readMessage, readToolCalls } from '../../../services/vapi/messages.ts'
 
 t.test('wrapped and bare messages read the same', async (t) => {
   const bare = { type: 'hang', call: { id: 'c1' }, phoneNumber: { number: '+17787450185' } }

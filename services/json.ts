@@ -1,0 +1,24 @@
+import { cleanText } from './text.ts'
+
+/** Reading JSON that others send: every field may be missing or something else than it should be. */
+
+/** The value if it is an object, else the fallback, else nothing. */
+export function record(value: unknown, fallback: Record<string, unknown> = {}): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : fallback
+}
+
+/** The value if it is text with something in it, fit for the database. */
+export function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? cleanText(value) || undefined : undefined
+}
+
+/** The first of the values that is text. */
+export function firstText(...values: unknown[]): string | undefined {
+  for (const value of values) {
+    const found = text(value)
+    if (found) return found
+  }
+  return undefined
+}
