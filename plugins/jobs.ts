@@ -121,7 +121,7 @@ export default fp<JobsPluginOptions>(
         workers.push(id)
       },
       async check() {
-        await sql`select 1 from pgboss.version`
+        if (!(await boss.isInstalled())) throw new Error('the queue has no tables')
       },
     })
     app.addHook('onClose', async () => {

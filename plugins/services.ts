@@ -8,6 +8,7 @@ import { createRecorder } from '../services/calls/recorder.ts'
 import { createRecordings, type Recordings } from '../services/calls/recordings.ts'
 import { type CallRepository, createCallRepository } from '../services/calls/repository.ts'
 import { createSyncRepository } from '../services/calls/sync-repository.ts'
+import { upstreamToolsOf } from '../services/mcp/assistant-tool.ts'
 import type { Clock } from '../services/time.ts'
 import { catalogue, vapiToolsOf } from '../services/tools/catalogue.ts'
 import type { Tool } from '../services/tools/define.ts'
@@ -44,7 +45,11 @@ export default fp<ServicesPluginOptions>(
     const calls = createCallRepository({ sql })
     const keys = await createKeyRepository({ sql }).secretsFor('recording-link')
     const recordings = createRecordings({ calls, vapi, publicUrl, keys })
-    const assistants = createAssistantBuilder({ publicUrl, credentialId, toolsOf: vapiToolsOf })
+    const assistants = createAssistantBuilder({
+      publicUrl,
+      credentialId,
+      toolsOf: [vapiToolsOf, upstreamToolsOf(publicUrl, credentialId)],
+    })
     const recorder = createRecorder({
       sql,
       calls,

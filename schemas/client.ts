@@ -70,6 +70,10 @@ export const ClientSettings = Type.Partial(
       ]),
       model: Type.Union([provider('openai'), provider('anthropic'), provider('google')]),
       transfer_number: PhoneNumber,
+      sms_confirmation: text(
+        480,
+        'Sent to the caller after a booking; {business} and {time} are filled in. Without it nothing is sent.',
+      ),
       recording: Type.Union([Type.Literal('off'), Type.Literal('announce')], {
         description:
           'off: nothing is recorded. announce: the greeting says that an AI answers and the call is recorded.',

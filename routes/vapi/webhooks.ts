@@ -5,6 +5,7 @@ import type { CallMessage } from '../../services/vapi/messages.ts'
 import { assistantRequest } from './assistant-request.ts'
 import { lifecycle } from './lifecycle.ts'
 import { toolCalls } from './tool-calls.ts'
+import { transferDestination } from './transfer-destination.ts'
 
 export type MessageHandler = (
   message: CallMessage,
@@ -18,6 +19,7 @@ const BODY_LIMIT = 16 * 1024 * 1024
 const handlers: ReadonlyMap<string, MessageHandler> = new Map([
   ['assistant-request', assistantRequest],
   ['tool-calls', toolCalls],
+  ['transfer-destination-request', transferDestination],
   ['status-update', lifecycle],
   ['end-of-call-report', lifecycle],
   ['transfer-update', lifecycle],

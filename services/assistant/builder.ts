@@ -3,6 +3,7 @@ import type { Client } from '../clients/client.ts'
 import { cutText, singleLine } from '../text.ts'
 import { PHRASES, spoken } from './phrases.ts'
 import { literal, systemPrompt } from './prompt.ts'
+import { callTools } from './transfer.ts'
 
 /** VAPI refuses a longer name, and with it the assistant and the call. */
 const NAME_MAX = 40
@@ -27,6 +28,7 @@ const SERVER_MESSAGES: Vapi.CreateAssistantDtoServerMessagesItem[] = [
   'status-update',
   'end-of-call-report',
   'tool-calls',
+  'transfer-destination-request',
   'transfer-update',
   'hang',
 ]
@@ -49,8 +51,8 @@ export interface BuilderOptions {
   publicUrl: string
   /** Names the VAPI credential whose secret VAPI sends to us. The secret itself never stands in an assistant. */
   credentialId: string | undefined
-  /** Function tools that an assistant of this client gets. */
-  toolsOf: (client: Client, hold: string) => Vapi.OpenAiModelToolsItem[]
+  /** Each gives a client's assistant some of its tools; `hold` is said while one works. */
+  toolsOf: readonly ((client: Client, hold: string) => Vapi.OpenAiModelToolsItem[])[]
 }
 
 export interface Ring {
@@ -73,6 +75,7 @@ export function createAssistantBuilder(options: BuilderOptions) {
       const { settings } = client
       const language = settings.language ?? 'en'
       const recorded = settings.recording !== 'off'
+      const tools = options.toolsOf.flatMap((make) => make(client, PHRASES[language].hold))
       return {
         // A single letter can be longer than that, with enough accents on it.
         name: cutText(client.name, NAME_MAX) || 'Receptionist',
@@ -80,7 +83,7 @@ export function createAssistantBuilder(options: BuilderOptions) {
         model: {
           ...(settings.model ?? DEFAULT_MODEL),
           messages: [{ role: 'system', content: systemPrompt(client, caller, now) }],
-          tools: options.toolsOf(client, PHRASES[language].hold),
+          tools: [...tools, ...callTools(client)],
         } as Vapi.CreateAssistantDtoModel,
         voice: settings.voice ?? DEFAULT_VOICE,
         transcriber: { provider: 'deepgram', model: 'nova-3', language },

@@ -13,6 +13,10 @@ interface Phrases {
   closed: (business: string) => string
   /** Said while a tool works, so that the line is not silent. */
   hold: string
+  /** Said before a call is handed to a human. */
+  transfer: string
+  /** Said where there is no human to hand it to. */
+  nobody: string
   /** Matched in what the assistant says, to hang up; 2 to 140 characters each. */
   endCall: string[]
 }
@@ -31,6 +35,8 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     closed: (business) =>
       `Thank you for calling${business && ` ${business}`}. We cannot take calls on this number right now. Goodbye.`,
     hold: 'One moment, please.',
+    transfer: 'I am connecting you now.',
+    nobody: 'Nobody can take the call right now. May I take a message?',
     endCall: ['goodbye', 'have a great day'],
   },
   es: {
@@ -41,6 +47,8 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     closed: (business) =>
       `Gracias por llamar${business && ` a ${business}`}. Ahora mismo no podemos atender llamadas en este número. Adiós.`,
     hold: 'Un momento, por favor.',
+    transfer: 'Le comunico ahora.',
+    nobody: 'En este momento nadie puede atender la llamada. ¿Quiere dejar un mensaje?',
     endCall: ['adiós', 'que tenga un buen día'],
   },
   fr: {
@@ -50,6 +58,8 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     closed: (business) =>
       `Merci d'avoir appelé${business && ` ${business}`}. Nous ne pouvons pas prendre d'appels sur ce numéro pour le moment. Au revoir.`,
     hold: 'Un instant, je vous prie.',
+    transfer: 'Je vous mets en relation.',
+    nobody: 'Personne ne peut prendre votre appel pour le moment. Souhaitez-vous laisser un message ?',
     endCall: ['au revoir', 'bonne journée'],
   },
   de: {
@@ -61,6 +71,8 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     closed: (business) =>
       `Vielen Dank für Ihren Anruf${business && ` bei ${business}`}. Unter dieser Nummer können wir gerade keine Anrufe annehmen. Auf Wiederhören.`,
     hold: 'Einen Moment, bitte.',
+    transfer: 'Ich verbinde Sie.',
+    nobody: 'Im Moment kann niemand den Anruf annehmen. Möchten Sie eine Nachricht hinterlassen?',
     endCall: ['auf wiederhören', 'schönen tag noch'],
   },
   it: {
@@ -71,6 +83,8 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     closed: (business) =>
       `Grazie per aver chiamato${business && ` ${business}`}. In questo momento non possiamo rispondere a questo numero. Arrivederci.`,
     hold: 'Un momento, per favore.',
+    transfer: 'La metto in contatto.',
+    nobody: 'In questo momento nessuno può rispondere. Vuole lasciare un messaggio?',
     endCall: ['arrivederci', 'buona giornata'],
   },
   pt: {
@@ -81,6 +95,8 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     closed: (business) =>
       `Obrigado por ligar${business && ` para ${business}`}. Neste momento não podemos atender chamadas neste número. Até logo.`,
     hold: 'Um momento, por favor.',
+    transfer: 'Vou transferir a sua chamada.',
+    nobody: 'Neste momento ninguém pode atender. Quer deixar uma mensagem?',
     endCall: ['até logo', 'tenha um bom dia'],
   },
   nl: {
@@ -91,6 +107,8 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     closed: (business) =>
       `Bedankt voor het bellen${business && ` naar ${business}`}. We kunnen op dit nummer nu geen gesprekken aannemen. Tot ziens.`,
     hold: 'Een ogenblik, alstublieft.',
+    transfer: 'Ik verbind u door.',
+    nobody: 'Er kan nu niemand opnemen. Wilt u een bericht achterlaten?',
     endCall: ['tot ziens', 'fijne dag'],
   },
 }

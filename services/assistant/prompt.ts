@@ -1,6 +1,7 @@
 import type { Client } from '../clients/client.ts'
 import { sayDate, sayTime } from '../time.ts'
 import { PHRASES } from './phrases.ts'
+import { peopleOf } from './transfer.ts'
 
 /**
  * VAPI fills `{{ … }}` and `{% … %}` in prompts and messages before it uses them. Text a business has
@@ -27,7 +28,7 @@ export function systemPrompt(client: Client, caller: string | undefined, now: Te
         'This is a phone call: keep to one or two short sentences at a time, in plain words, without lists,',
         'symbols or links. Ask one question at a time. Say times as people do ("Friday at nine in the morning").',
         'Never invent prices, times, people or promises. What you do not know, say so, and offer to have',
-        'somebody call back.',
+        'somebody call back. When the caller has said goodbye, end the call.',
       ].join(' '),
     ),
     canBook
@@ -35,14 +36,20 @@ export function systemPrompt(client: Client, caller: string | undefined, now: Te
           'Appointments',
           [
             'Offer only times that check_availability has returned. Before you book, repeat the day, the time and',
-            "the caller's name, and wait for a yes. Say that something is booked only after book_appointment has",
-            'confirmed it. If a tool fails, follow what it says.',
+            "the caller's name, and wait for a yes. Say that something is booked, moved or cancelled only after the",
+            'tool has confirmed it. If a tool fails, follow what it says.',
           ].join(' '),
         )
       : section(
           'Appointments',
-          'You cannot book appointments. Take down what the caller needs and a good time to call back.',
+          'You cannot book appointments. Take a message with what the caller needs and a good time to call back.',
         ),
+    section(
+      'When you cannot help',
+      peopleOf(client)
+        ? 'Offer to connect the caller with somebody and use transferCall, or take a message with take_message.'
+        : 'Take a message with take_message and say that somebody will call back.',
+    ),
     section('Further instructions', settings.instructions),
     section('Now', clock(client, now)),
     section(

@@ -1,17 +1,14 @@
 import type { Vapi } from '@vapi-ai/server-sdk'
 import type { Client } from '../clients/client.ts'
 import type { Resolution } from '../clients/resolver.ts'
-import { toE164 } from '../phone.ts'
 import type { Clock } from '../time.ts'
 import type { AssistantBuilder } from './builder.ts'
 import { PHRASES, spoken } from './phrases.ts'
 import { literal } from './prompt.ts'
+import { type Destination, peopleOf, transferAnswer } from './transfer.ts'
 
 /** What VAPI is answered: an assistant to talk, a number to transfer to, or one sentence to say. */
-export type Answer =
-  | { assistant: Vapi.CreateAssistantDto }
-  | { destination: { type: 'number'; number: string; message: string } }
-  | { error: string }
+export type Answer = { assistant: Vapi.CreateAssistantDto } | { destination: Destination } | { error: string }
 
 export interface ReceptionOptions {
   builder: AssistantBuilder
@@ -48,6 +45,9 @@ export function createReception({ builder, clock, log }: ReceptionOptions) {
     },
 
     generic,
+
+    /** Where a call of this client is handed to. */
+    transfer: transferAnswer,
   }
 }
 
@@ -55,8 +55,7 @@ export type Reception = ReturnType<typeof createReception>
 
 /** A client that takes no calls here: they go to its people if there is a number, else a sentence says so. */
 function closed(client: Client): Answer {
-  const number = toE164(client.settings.transfer_number)
-  // A number that leads back to this server would ring for ever.
-  if (number && number !== client.number) return { destination: { type: 'number', number, message: '' } }
+  const number = peopleOf(client)
+  if (number) return { destination: { type: 'number', number, message: '' } }
   return { error: literal(PHRASES[client.settings.language ?? 'en'].closed(spoken(client.name))) }
 }

@@ -9,6 +9,14 @@ const TIMEOUT_SECONDS = 20
 export const wantsUpstreamTools = ({ settings }: Pick<Client, 'settings'>): boolean =>
   settings.mcp_tools?.upstream === true
 
+/** The MCP door as a tool of the assistants of those clients that want it. */
+export function upstreamToolsOf(publicUrl: string, credentialId?: string | undefined) {
+  return (client: Pick<Client, 'settings' | 'number'>): Vapi.OpenAiModelToolsItem[] =>
+    wantsUpstreamTools(client)
+      ? [mcpToolOf(publicUrl, { 'x-phone-number': client.number }, credentialId)]
+      : []
+}
+
 /**
  * The MCP door as a tool of an assistant. VAPI lists its tools when a call starts and sends `headers` with each
  * request, to which it adds the call's id. Pure.

@@ -4,6 +4,7 @@ import type { Appointment, Slot } from '../ghl/calendars.ts'
 import { parseWhen, sayMoment } from '../time.ts'
 import { appointmentsAt, bookSlot, offersFrom, UNCERTAIN } from './booking.ts'
 import { callerInput, contactIdOf } from './caller.ts'
+import { confirmBySms } from './confirmation.ts'
 import { defineTool } from './define.ts'
 import { calendarOf } from './offers.ts'
 import { endOf, readWish, refusal, slotOf, wallTime } from './wish.ts'
@@ -36,6 +37,9 @@ export const bookAppointment = defineTool({
   output: Type.Object({
     success: Type.Literal(true),
     appointment: AppointmentShape,
+    confirmation_sent: Type.Optional(
+      Type.Literal(true, { description: 'A text message with the time is on its way to the contact' }),
+    ),
     already_booked: Type.Optional(
       Type.Literal(true, { description: 'The contact had this appointment before; nothing was written' }),
     ),
@@ -72,21 +76,24 @@ export const bookAppointment = defineTool({
       slots,
       zone,
     )
+    const confirmed = !already && (await confirmBySms(context, contactId, slot.at))
     return {
       success: true as const,
       // The start as it was offered; the calendar's own answer may have it in another notation.
       appointment: shape({ endTime, ...appointment, startTime: slot.start }, contactId, title),
       ...(already && { already_booked: true as const }),
+      ...(confirmed && { confirmation_sent: true as const }),
     }
   },
 
-  say({ appointment, already_booked }, { client }) {
+  say({ appointment, already_booked, confirmation_sent }, { client }) {
     const zone = client.timezone ?? 'UTC'
     const when = parseWhen(appointment.start_time, zone)
     const moment = when.kind === 'instants' ? sayMoment(when.instants[0], zone) : appointment.start_time
-    return already_booked
-      ? `Already booked: ${moment}. The caller has this appointment. Confirm the day and time.`
-      : `Booked: ${moment}. Confirm the day and time to the caller.`
+    if (already_booked)
+      return `Already booked: ${moment}. The caller has this appointment. Confirm the day and time.`
+    const sms = confirmation_sent ? ' A confirmation has been sent by text message.' : ''
+    return `Booked: ${moment}. Confirm the day and time to the caller.${sms}`
   },
 
   contactOf: ({ appointment }) => appointment.contact_id,

@@ -116,7 +116,7 @@ t.test('messages of the call come back here, and are repeated until they are tak
   const bare = createAssistantBuilder({
     publicUrl: 'https://a.example',
     credentialId: undefined,
-    toolsOf: () => [],
+    toolsOf: [],
   })
   t.notOk('credentialId' in (bare.generic().server ?? {}))
 })

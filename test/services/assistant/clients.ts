@@ -29,7 +29,7 @@ export const withSettings = (settings: unknown): Client => client({ settings })
 export const builder = createAssistantBuilder({
   publicUrl: 'https://agent.example.com',
   credentialId: 'cred_abc123',
-  toolsOf: vapiToolsOf,
+  toolsOf: [vapiToolsOf],
 })
 
 /** Who answers for this client, and what was said in the log; null: the caller's number is withheld. */
