@@ -102,7 +102,9 @@ export function createLookup<V extends object>(options: LookupOptions<V>) {
       if (unknown.has(key)) return { value: undefined, source: 'cache' }
       let timer: NodeJS.Timeout | undefined
       const impatience = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`no answer within ${patienceMs} ms`)), patienceMs)
+        const lose = () => reject(new Error(`no answer within ${patienceMs} ms`))
+        // Where this process itself was held up, the answer may have come and not been read: it is read first.
+        timer = setTimeout(() => setImmediate(lose), patienceMs)
       })
       try {
         return { value: await Promise.race([load(key), impatience]), source: 'load' } as Found<V>

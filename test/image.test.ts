@@ -22,6 +22,7 @@ function reached(): { files: Set<string>; packages: Set<string> } {
     for (const { target, typeOnly } of importsOf(file)) {
       if (typeOnly) continue
       if (isOurs(target)) visit(target)
+      else if (target.endsWith('.json')) found.files.add(target)
       else
         found.packages.add(
           target.startsWith('@') ? target.split('/').slice(0, 2).join('/') : (target.split('/')[0] ?? ''),

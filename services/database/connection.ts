@@ -21,11 +21,14 @@ const BACKOFF_SECONDS = 0.2
  *   (4,000 times in two seconds; postgres issue 1193). Here that is an error: the query is refused.
  * - A query that is handed to a connection between its error and its end never settles. Here no connection
  *   ends in error: then the driver refuses what is left.
+ * - A connection that breaks while a statement waits to be written never writes again, also once it is made
+ *   anew. `onBroken` tells, before the driver learns of it, so that it need not be used any more.
  * - A connection it gives up is only asked to close, and one that has gone silent keeps the process alive.
  */
 export function connect<T extends Record<string, postgres.PostgresType> = Record<string, never>>(
   url: string,
   options: Options<T>,
+  onBroken: () => void = () => {},
 ) {
   const sockets = new Set<Socket>()
   let attempts = 0
@@ -41,7 +44,12 @@ export function connect<T extends Record<string, postgres.PostgresType> = Record
     socket.emit = (event: string, ...values: unknown[]) =>
       emit(event, ...(event === 'close' ? [false] : values))
     socket.once('close', () => sockets.delete(socket))
+    socket.on('error', () => {
+      if (socket.bytesRead > 0) onBroken()
+    })
     socket.once('end', () => {
+      // Its answer to our own goodbye.
+      if (socket.writableEnded) return
       emit(
         'error',
         Object.assign(new Error('the server closed the connection'), { code: 'CONNECTION_CLOSED' }),

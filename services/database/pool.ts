@@ -86,41 +86,52 @@ const STATEMENT_TIMEOUT_MS = 5_000
  *
  * In postgres 3.4 a query on a half-open connection never settles (issue 1089). Here the pool is thrown away
  * after some lost queries in a row, or when one is still under way long after the server must have ended it,
- * which is what a single dead connection among live ones looks like.
+ * which is what a single dead connection among live ones looks like. So it is, without a word, when a
+ * connection breaks (see connection.ts).
  */
 export function createDatabase(options: DatabaseOptions): Database {
   const deadlineMs = options.deadlineMs ?? QUERY_DEADLINE_MS
   const statementTimeoutMs = Math.max(STATEMENT_TIMEOUT_MS, deadlineMs)
-  const open = (max = options.max ?? 10) =>
-    connect(options.url, {
-      max,
-      idle_timeout: 300,
-      max_lifetime: 1_800,
-      connection: {
-        application_name: '1000x-agent',
-        statement_timeout: statementTimeoutMs,
-        idle_in_transaction_session_timeout: 10_000,
+  const settings = {
+    idle_timeout: 300,
+    max_lifetime: 1_800,
+    connection: {
+      application_name: '1000x-agent',
+      statement_timeout: statementTimeoutMs,
+      idle_in_transaction_session_timeout: 10_000,
+    },
+    types: {
+      // pg-boss hands over JSON that is text already; the driver would quote it a second time.
+      json: {
+        to: 114,
+        from: [114, 3802],
+        serialize: (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value)),
+        parse: (text: string) => JSON.parse(text),
       },
-      types: {
-        // pg-boss hands over JSON that is text already; the driver would quote it a second time.
-        json: {
-          to: 114,
-          from: [114, 3802],
-          serialize: (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value)),
-          parse: (text: string) => JSON.parse(text),
-        },
-      },
+    },
+  }
+  function open() {
+    const opened = connect(options.url, { ...settings, max: options.max ?? 10 }, () => {
+      if (opened === pool) renew()
     })
+    return opened
+  }
 
   let pool = open()
   let lost = 0
+  let ended = false
 
-  function replace() {
-    const dead = pool
+  /** Other connections for whatever comes from now on. What still works on the old ones may finish. */
+  function renew() {
+    if (ended) return
+    const old = pool
     pool = open()
     lost = 0
-    // Soon ended by force; what still works may finish.
-    void dead.close(1)
+    void old.close(1)
+  }
+
+  function replace() {
+    renew()
     options.onReplaced?.()
   }
 
@@ -133,18 +144,24 @@ export function createDatabase(options: DatabaseOptions): Database {
       const replaceIf = (dead: () => boolean) => {
         if (askedOf === pool && dead()) replace()
       }
-      let timer = setTimeout(() => {
+      let settled = false
+      const expire = () => {
+        if (settled) return
         reject(new DatabaseTimeout(`no answer from the database within ${deadlineMs} ms`))
         timer = setTimeout(replaceIf, 2 * statementTimeoutMs, () => true).unref()
         replaceIf(() => ++lost >= TIMEOUTS_BEFORE_REPLACEMENT)
-      }, deadlineMs)
+      }
+      // Where this process itself was held up, the answer may have come and not been read: it is read first.
+      let timer = setTimeout(() => setImmediate(expire), deadlineMs)
       start(
         (value) => {
+          settled = true
           clearTimeout(timer)
           if (askedOf === pool) lost = 0
           resolve(value)
         },
         (error) => {
+          settled = true
           clearTimeout(timer)
           // An answer, if a bad one: the connection lives. A refused or broken connection says nothing new.
           if (askedOf === pool && error instanceof postgres.PostgresError) lost = 0
@@ -181,7 +198,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     // Not on one of the pool: a script that fails leaves its transaction open, and the driver gives a
     // connection that died while it was reserved out again.
     script: async (text: string) => {
-      const single = open(1)
+      const single = connect(options.url, { ...settings, max: 1 })
       try {
         const run = single.sql.unsafe(text).simple()
         return (await within<unknown[]>((resolve, reject) => run.then(resolve, reject))).flat() as Row[]
@@ -189,6 +206,9 @@ export function createDatabase(options: DatabaseOptions): Database {
         void single.close(0)
       }
     },
-    end: () => pool.close(5),
+    end: () => {
+      ended = true
+      return pool.close(5)
+    },
   }) as unknown as Database
 }

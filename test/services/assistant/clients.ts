@@ -63,8 +63,8 @@ export function promptOf(of: Client, caller?: string | null, now?: Temporal.Inst
 }
 
 export const toolNames = (assistant: object): string[] => {
-  const { model } = assistant as { model: { tools?: { function: { name: string } }[] } }
-  return (model.tools ?? []).map((tool) => tool.function.name)
+  const { model } = assistant as { model: { tools?: { function?: { name: string } }[] } }
+  return (model.tools ?? []).flatMap((tool) => tool.function?.name ?? [])
 }
 
 /** Businesses as they come, and rows that nobody should have written. */

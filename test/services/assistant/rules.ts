@@ -25,6 +25,10 @@ const KNOWN: Record<string, readonly string[]> = {
   ],
   model: ['provider', 'model', 'temperature', 'messages', 'tools'],
   tool: ['type', 'function', 'messages'],
+  transferCall: ['type', 'destinations'],
+  endCall: ['type'],
+  mcp: ['type', 'server', 'metadata'],
+  mcpServer: ['url', 'headers', 'timeoutSeconds', 'credentialId'],
   function: ['name', 'description', 'parameters'],
   schema: ['type', 'items', 'properties', 'description', 'pattern', 'format', 'required', 'enum', 'title'],
   toolMessage: ['type', 'content'],
@@ -40,6 +44,7 @@ const KNOWN: Record<string, readonly string[]> = {
 
 const SERVER_MESSAGES = new Set([
   ...['status-update', 'end-of-call-report', 'tool-calls', 'transfer-update', 'hang'],
+  'transfer-destination-request',
 ])
 const SCHEMA_TYPES = ['string', 'number', 'integer', 'boolean', 'array', 'object']
 
@@ -75,7 +80,29 @@ export function refusals(answer: unknown): string[] {
       say(isRecord(properties) && Object.hasOwn(properties, String(name)), `${at}.required ${name}`)
   }
 
+  /** VAPI's own tools, which act on the call or lead to a server of tools. */
+  function builtIn(value: Json, at: string) {
+    const type = String(value.type)
+    say(['transferCall', 'endCall', 'mcp'].includes(type), `${at}.type`)
+    const { destinations, server } = open(type, value, at)
+    if (type === 'transferCall') {
+      say(list(destinations).length > 0, `${at}.destinations`)
+      for (const each of list(destinations)) {
+        const { type: kind, number, message } = open('destination', each, `${at}.destinations`)
+        say(kind === 'number', `${at}.destinations.type`)
+        say(/^\+[1-9]\d{6,14}$/.test(String(number)), `${at}.destinations.number`)
+        text(message, `${at}.destinations.message`, 1, 1_000)
+      }
+    }
+    if (type === 'mcp') {
+      const { url, headers } = open('mcpServer', server, `${at}.server`)
+      say(URL.parse(String(url))?.protocol === 'https:', `${at}.server.url`)
+      for (const each of Object.values((headers ?? {}) as Json)) text(each, `${at}.server.headers`)
+    }
+  }
+
   function tool(value: unknown, at: string, names: Set<unknown>) {
+    if (isRecord(value) && value.type !== 'function') return builtIn(value, at)
     const { type, function: fn, messages } = open('tool', value, at)
     say(type === 'function', `${at}.type`)
     const { name, description, parameters } = open('function', fn, `${at}.function`)

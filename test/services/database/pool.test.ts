@@ -88,6 +88,7 @@ t.test('without a deadline of its own a query counts as lost well before VAPI gi
   await sql`select 1`
   proxy.freeze()
   const { error, ms } = await timed(sql`select 1`)
+  proxy.killAll()
   t.type(error, DatabaseTimeout)
   t.ok(ms < 1_500, `${Math.round(ms)} ms`)
 })

@@ -1,0 +1,108 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import Fastify from 'fastify'
+import t from 'tap'
+import database from '../../plugins/database.ts'
+import { build, createTestDatabase, eventually } from '../helper.ts'
+import { startProxy } from '../proxy.ts'
+import { fullReport, messagesOf, newCall } from '../services/calls/messages.ts'
+
+t.test('an older schema is not ready, the expected one and a newer one are', async (t) => {
+  const app = Fastify()
+  await app.register(database, { url: await createTestDatabase(), dataDirectory: '.data' })
+  t.teardown(() => app.close())
+  await app.database.check()
+  await app.sql`insert into schema_version (version, name, md5, run_at) values (9000, 'newer', 'x', now())`
+  await app.database.check()
+  await app.sql`delete from schema_version where version > 1`
+  await t.rejects(app.database.check(), /version 1/)
+})
+
+t.test('without a URL there is an embedded database, which ends with the app', async (t) => {
+  const dataDirectory = await mkdtemp(path.join(tmpdir(), 'data-'))
+  t.teardown(() => rm(dataDirectory, { recursive: true, force: true }))
+  const app = Fastify({ pluginTimeout: 60_000 })
+  await app.register(database, { url: undefined, dataDirectory })
+  t.match(await app.sql`select count(*)::int as n from clients`, [{ n: 0 }])
+  await app.close()
+
+  const again = Fastify({ pluginTimeout: 60_000 })
+  await again.register(database, { url: undefined, dataDirectory })
+  t.ok(await again.sql`select 1`)
+  await again.close()
+})
+
+t.test('while the database is silent a report is refused in time, and taken once it is back', async (t) => {
+  const databaseUrl = await createTestDatabase()
+  const proxy = await startProxy(databaseUrl)
+  t.teardown(() => proxy.close())
+  const harness = await build(t, { databaseUrl: proxy.url })
+  const client = await harness.addClient()
+  const warm = newCall(client.number)
+  t.equal((await harness.webhook(messagesOf(warm).status('ringing', -90))).statusCode, 200)
+
+  proxy.freeze()
+  const call = newCall(client.number)
+  const report = messagesOf(call).report(0, fullReport())
+  for (let n = 0; n < 4; n++) {
+    const begun = performance.now()
+    const refused = await harness.webhook(report)
+    const ms = performance.now() - begun
+    t.equal(refused.statusCode, 503)
+    t.ok(refused.headers['retry-after'])
+    t.ok(ms < 1_500, `${Math.round(ms)} ms`)
+  }
+  t.ok(harness.logs.some(({ msg }) => String(msg).startsWith('the database stopped answering')))
+  proxy.thaw()
+  await eventually(
+    async () => (await harness.webhook(report)).statusCode === 200,
+    'the report to be taken',
+    10,
+  )
+  const sessions = await harness.app.sql`select from voice_sessions where vapi_call_id = ${call.id}`
+  t.equal(sessions.length, 1)
+})
+
+t.test(
+  'all connections cut at once, under load: every report is taken or refused, and none is half stored',
+  async (t) => {
+    const databaseUrl = await createTestDatabase()
+    const proxy = await startProxy(databaseUrl)
+    t.teardown(() => proxy.close())
+    const harness = await build(t, { databaseUrl: proxy.url })
+    const client = await harness.addClient()
+    const taken: string[] = []
+    const statuses = new Map<number, number>()
+    let sending = true
+    const senders = Array.from({ length: 20 }, async () => {
+      while (sending) {
+        const call = newCall(client.number)
+        const { statusCode } = await harness.webhook(messagesOf(call).report(0, fullReport()))
+        statuses.set(statusCode, (statuses.get(statusCode) ?? 0) + 1)
+        if (statusCode === 200) taken.push(call.id)
+      }
+    })
+    for (let n = 1; n <= 5; n++) {
+      await eventually(() => (statuses.get(200) ?? 0) >= n * 40, 'reports to be taken')
+      proxy.killAll()
+    }
+    sending = false
+    await Promise.all(senders)
+    t.comment(JSON.stringify(Object.fromEntries(statuses)))
+    t.strictSame(
+      [...statuses.keys()].filter((status) => status !== 200 && status !== 503),
+      [],
+    )
+    const stored = await harness.app.sql`select from voice_sessions where vapi_call_id = any(${taken})`
+    t.equal(stored.length, taken.length, 'what was taken is there')
+    const [odd] = await harness.app.sql<{ sessions: number; events: number; jobs: number }[]>`
+    select (select count(*)::int from voice_sessions) as sessions, (select count(*)::int from call_events) as events,
+      (select count(distinct data ->> 'sessionId')::int from pgboss.job where name = 'crm-sync') as jobs`
+    t.strictSame(
+      [odd?.events, odd?.jobs],
+      [odd?.sessions, odd?.sessions],
+      'session, event and job together or not at all',
+    )
+  },
+)
