@@ -3,13 +3,14 @@
  * VAPI's part is played over HTTP; the CRM is the sandbox; the database is a real PostgreSQL.
  * Exit code 0 only if every step was as expected. `-- --keep` leaves everything running.
  */
-import net from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { request } from 'undici'
 import { buildApp } from '../app.ts'
 import { loadConfig } from '../config.ts'
 import { createClientRepository } from '../services/clients/repository.ts'
 import { startCrmSandbox } from './crm/server.ts'
+import { freePort } from './free-port.ts'
+import { firstOffer } from './offer.ts'
 import { createPlayer, type Played } from './player.ts'
 import { startVapiApi } from './vapi-api.ts'
 
@@ -133,7 +134,7 @@ async function play() {
     call.conversation([{ role: 'user', content: 'The first one, please.' }]),
   )
   const booked = await tool('book_appointment', {
-    start_time: firstOffer(free.text),
+    start_time: firstOffer(free.text, ZONE),
     name: 'Ann Lee',
     title: 'Leaking tap',
   })
@@ -159,21 +160,6 @@ async function tool(name: string, args: Record<string, unknown>) {
   const played = await call.tool(name, args)
   const [result] = (played.body as { results?: { result?: string; error?: string }[] }).results ?? []
   return { played, result: result?.result, text: result?.result ?? result?.error ?? 'no result' }
-}
-
-/** What a language model makes of "Free: Tuesday, November 24 at 9:00 AM, …": the wall time of the first offer. */
-function firstOffer(sentence: string): string {
-  const [, day, time] = /^Free: (\w+, \w+ \d+) at (\d+:\d+ [AP]M)/.exec(sentence) ?? []
-  const today = Temporal.Now.plainDateISO(ZONE)
-  for (let days = 0; days < 31; days++) {
-    const date = today.add({ days })
-    if (date.toLocaleString('en-US', { weekday: 'long', month: 'long', day: 'numeric' }) !== day) continue
-    const [, hour = '0', minute = '0', half] = /^(\d+):(\d+) ([AP]M)/.exec(time ?? '') ?? []
-    return date
-      .toPlainDateTime({ hour: (Number(hour) % 12) + (half === 'PM' ? 12 : 0), minute: Number(minute) })
-      .toString()
-  }
-  return ''
 }
 
 async function showResult(): Promise<string> {
@@ -243,16 +229,4 @@ async function showRecording(body: string) {
     visit?.statusCode === 302,
     `leads to ${cut(String(visit?.headers.location), 60)}`,
   )
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() =>
-        address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
-      )
-    })
-  })
 }

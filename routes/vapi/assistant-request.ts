@@ -1,4 +1,4 @@
-import type { MessageHandler } from './webhooks.ts'
+import type { MessageHandler } from './handler.ts'
 
 /** Who answers? Always 200 and something VAPI can speak: any other answer ends the caller's call. */
 export const assistantRequest: MessageHandler = async (message, request) => {

@@ -1,4 +1,4 @@
-import type { MessageHandler } from './webhooks.ts'
+import type { MessageHandler } from './handler.ts'
 
 /** What happens to a call. 200 means that it is committed; 503 has VAPI bring it again. */
 export const lifecycle: MessageHandler = async (message, request) => {

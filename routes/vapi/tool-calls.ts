@@ -1,4 +1,4 @@
-import type { MessageHandler } from './webhooks.ts'
+import type { MessageHandler } from './handler.ts'
 
 /** The assistant uses tools. Always 200 with one result a call: VAPI ignores any other status completely. */
 export const toolCalls: MessageHandler = async (message, request) => {

@@ -1,4 +1,4 @@
-import type { MessageHandler } from './webhooks.ts'
+import type { MessageHandler } from './handler.ts'
 
 /** The assistant hands the call on and does not know where to. */
 export const transferDestination: MessageHandler = async (message, request) => {

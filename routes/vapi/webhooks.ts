@@ -1,17 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import { KNOWN_MESSAGE_PROPERTIES, WebhookBody } from '../../schemas/vapi.ts'
-import type { CallMessage } from '../../services/vapi/messages.ts'
 import { assistantRequest } from './assistant-request.ts'
+import type { MessageHandler } from './handler.ts'
 import { lifecycle } from './lifecycle.ts'
 import { toolCalls } from './tool-calls.ts'
 import { transferDestination } from './transfer-destination.ts'
-
-export type MessageHandler = (
-  message: CallMessage,
-  request: FastifyRequest,
-  reply: FastifyReply,
-) => Promise<unknown>
 
 /** Reports carry whole transcripts; Fastify's 1 MiB would answer 413 and lose them. */
 const BODY_LIMIT = 16 * 1024 * 1024
