@@ -11,6 +11,10 @@ declare module 'fastify' {
     /** What is done, where that is more than the route tells. */
     operation: string | undefined
   }
+  interface FastifyInstance {
+    /** What each route does: `POST /tools/send_sms` → `tools.send_sms`. A route that does not say cannot be added. */
+    operations: Map<string, string>
+  }
   interface FastifyContextConfig {
     /** Name of what the route does, in logs and metrics. */
     operation?: string
@@ -59,6 +63,14 @@ export default fp(
     app.decorateRequest('client', undefined)
     app.decorateRequest('callId', undefined)
     app.decorateRequest('operation', undefined)
+    app.decorate('operations', new Map())
+    app.addHook('onRoute', ({ config, method, schema, url }) => {
+      // Fastify's own companions of GET routes.
+      if (method === 'HEAD') return
+      const operation = config?.operation
+      if (!operation || !schema) throw new Error(`${method} ${url} has no operation or no schema`)
+      for (const each of [method].flat()) app.operations.set(`${each} ${url}`, operation)
+    })
     const line = (request: FastifyRequest, reply: FastifyReply, status: number) => {
       const { operation } = request.routeOptions.config
       // Health probes come every few seconds and say nothing while they succeed.

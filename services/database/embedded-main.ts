@@ -12,7 +12,9 @@ import { pathToFileURL } from 'node:url'
 
 const isRoot = process.getuid?.() === 0
 const volatile = process.argv.includes('--volatile')
-let directory = path.resolve(process.argv[2] ?? '.data/postgres')
+const asked = path.resolve(process.argv[2] ?? '.data/postgres')
+/** Where the data is: there, or where the user postgres may go. */
+let directory = asked
 
 // Only the parent ends this process, by closing standard input: the database outlives the parent's draining.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
@@ -39,7 +41,7 @@ try {
   })
 } catch (error) {
   const inUse = log.find((line) => line.includes('postmaster.pid'))
-  process.stderr.write(inUse ? `${directory} is in use by another process.\n` : '')
+  process.stderr.write(inUse ? `The database in ${asked} is in use by another process.\n` : '')
   process.stderr.write(`${log.join('').slice(-3_000)}\n${error instanceof Error ? error.message : ''}\n`)
   process.exit(1)
 }

@@ -81,6 +81,36 @@ t.test(
   },
 )
 
+t.test(
+  'what is kept as a last resort is held against the table whenever changes may have been missed',
+  async (t) => {
+    const databaseUrl = await createTestDatabase()
+    const proxy = await startProxy(databaseUrl)
+    t.teardown(() => proxy.close())
+    const harness = await build(t, { databaseUrl: proxy.url })
+    const [stays, moves, goes] = await Promise.all(
+      ['Stays', 'Moves', 'Goes'].map((client_name) => harness.addClient({ client_name })),
+    )
+    if (!stays || !moves || !goes) throw new Error('no clients')
+    for (const client of [stays, moves, goes]) {
+      await harness.app.clients.byNumber(client.number)
+      await harness.app.clients.byId(client.id)
+    }
+    await harness.app.sql`alter table clients disable trigger announce_client_change`
+    await harness.app.sql`update clients set twilio_number = '+17785559911' where id = ${moves.id}`
+    await harness.app.sql`delete from clients where id = ${goes.id}`
+    await harness.app.clients.clear()
+    proxy.refuse()
+    const { byNumber, byId } = harness.app.clients
+    t.match(await byNumber(stays.number), { client: { name: 'Stays' }, source: 'last-known' })
+    t.match(await byNumber(moves.number), { client: undefined, reason: 'unavailable' })
+    t.match(await byId(moves.id), { client: { name: 'Moves' }, source: 'last-known' })
+    t.match(await byNumber(goes.number), { client: undefined, reason: 'unavailable' })
+    t.match(await byId(goes.id), { client: undefined, reason: 'unavailable' })
+    proxy.accept()
+  },
+)
+
 t.test('after the network was silent an instance says so, and sees what it missed', async (t) => {
   const databaseUrl = await createTestDatabase()
   const proxy = await startProxy(databaseUrl)

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import postgres from 'postgres'
@@ -8,8 +8,10 @@ import t, { type Test } from 'tap'
 import { startEmbeddedPostgres } from '../../../services/database/embedded.ts'
 import { eventually } from '../../helper.ts'
 
-async function place(t: Test) {
+/** A directory for a cluster; `mode` says who may enter the place it lies in. */
+async function place(t: Test, mode = 0o755) {
   const parent = await mkdtemp(path.join(tmpdir(), 'embedded-'))
+  await chmod(parent, mode)
   t.teardown(() => rm(parent, { recursive: true, force: true }))
   return path.join(parent, 'postgres')
 }
@@ -60,7 +62,7 @@ t.test('a second start in the same place is refused, and the place is named', as
   const directory = await place(t)
   const first = await startEmbeddedPostgres({ directory, volatile: true })
   await t.rejects(startEmbeddedPostgres({ directory, volatile: true }), {
-    message: new RegExp(`${RegExp.escape(directory)}.* is in use by another process`),
+    message: new RegExp(`${RegExp.escape(directory)} is in use by another process`),
   })
   t.equal(await answers(first.url), true, 'and does the first one no harm')
   await first.stop()
@@ -95,6 +97,27 @@ t.test('a parent that is killed takes its database along, and the place can be u
   const next = await startEmbeddedPostgres({ directory, volatile: true })
   t.equal(await answers(next.url), true)
   await next.stop()
+})
+
+t.test('it starts where nobody else may enter, as when root keeps its checkout in /root', async (t) => {
+  const directory = await place(t, 0o700)
+  const first = await startEmbeddedPostgres({ directory, volatile: true })
+  const sql = connect(first.url)
+  const [where] = await sql<
+    { setting: string }[]
+  >`select setting from pg_settings where name = 'data_directory'`
+  t.teardown(() => rm(where?.setting ?? directory, { recursive: true, force: true }))
+  await sql`create table kept (n int)`
+  await sql.end()
+  await t.rejects(startEmbeddedPostgres({ directory, volatile: true }), {
+    message: new RegExp(`${RegExp.escape(directory)} is in use by another process`),
+  })
+  await first.stop()
+  const second = await startEmbeddedPostgres({ directory, volatile: true })
+  const again = connect(second.url)
+  t.equal((await again`select from kept`).length, 0, 'the same place, the same data')
+  await again.end()
+  await second.stop()
 })
 
 t.test('a process that has nothing left to do ends, and its database with it', async (t) => {
