@@ -4,7 +4,8 @@ import type { ClientResolver } from '../clients/resolver.ts'
 import type { GhlAccount, GhlApi } from '../ghl/api.ts'
 import type { Clock } from '../time.ts'
 import { UpstreamError } from '../upstream.ts'
-import { type Booking, isNoteOf, NOTE_TITLE, writeNote } from './note.ts'
+import { deedsOf } from './deeds.ts'
+import { isNoteOf, NOTE_TITLE, writeNote } from './note.ts'
 import type { Recordings } from './recordings.ts'
 import type { CallRepository, Session } from './repository.ts'
 import type { SyncRepository, SyncState } from './sync-repository.ts'
@@ -54,8 +55,7 @@ export function createCrmSync({ calls, syncs, clients, ghl, recordings, clock }:
   async function contactOf(session: Session, account: GhlAccount): Promise<string | undefined> {
     if (session.ghl_contact_id) return session.ghl_contact_id
     if (!session.caller) return undefined
-    const found = await account.contacts.byPhone(session.caller)
-    const contact = found ?? (await account.contacts.upsert({ phone: session.caller })).contact
+    const { contact } = await account.contacts.findOrCreate({ phone: session.caller })
     const call = {
       clientId: session.client_id,
       callId: session.vapi_call_id,
@@ -73,16 +73,11 @@ export function createCrmSync({ calls, syncs, clients, ghl, recordings, clock }:
   }
 
   async function noteOf(session: Session, client: Client): Promise<string> {
-    const events = await calls.toolEvents(session.client_id, session.vapi_call_id, 'book_appointment')
-    const bookings = new Map<string, Booking>()
-    for (const { output } of events) {
-      const { appointment } = output as { appointment?: Booking & { id: string } }
-      if (appointment) bookings.set(appointment.id, appointment)
-    }
+    const deeds = deedsOf(await calls.toolEvents(session.client_id, session.vapi_call_id))
     const link = session.recording_url ? recordings.linkOf(session.id) : undefined
     return writeNote({
       session,
-      bookings: [...bookings.values()],
+      deeds,
       recording: link
         ? { url: link, expires: false }
         : session.recording_url

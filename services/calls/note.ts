@@ -1,15 +1,11 @@
+import { singleLine } from '../text.ts'
 import { sayDate, sayMoment, sayTime, toInstant } from '../time.ts'
+import type { Deeds } from './deeds.ts'
 import type { Session } from './repository.ts'
-
-export interface Booking {
-  title: string
-  /** RFC 3339 with offset */
-  start_time: string
-}
 
 export interface NoteFacts {
   session: Session
-  bookings: readonly Booking[]
+  deeds: Deeds
   /** Where the recording opens; `expires` marks VAPI's own address, which does not last. */
   recording: { url: string; expires: boolean } | undefined
   /** IANA zone of the business. */
@@ -25,16 +21,17 @@ export const isNoteOf = (callId: string, body: string) =>
   new RegExp(`${RegExp.escape(mark(callId))}(?![\\w-])`).test(body)
 
 /** The note a human would leave on the contact after this call. */
-export function writeNote({ session, bookings, recording, zone }: NoteFacts): string {
+export function writeNote({ session, deeds, recording, zone }: NoteFacts): string {
   const reason = session.context.structuredData as { reason?: unknown } | undefined
   return [
     `${sayDate(session.started_at, zone)}, ${sayTime(session.started_at, zone)}`,
     session.caller && `Caller: ${session.caller}`,
-    `Outcome: ${outcome(session, bookings)}`,
+    `Outcome: ${outcome(session, deeds)}`,
     `Duration: ${duration(session)}`,
     typeof reason?.reason === 'string' && reason.reason && `Reason: ${reason.reason}`,
     session.summary && `Summary: ${session.summary}`,
-    ...bookings.map(({ title, start_time }) => `Booked: ${title}, ${when(start_time, zone)}`),
+    ...deeds.appointments.map(({ fate, title, time }) => `${FATES[fate]}: ${title}, ${when(time, zone)}`),
+    ...deeds.messages.map((message) => `Message: ${singleLine(message)}`),
     recording && `Recording: ${recording.url}${recording.expires ? ' (this link expires)' : ''}`,
     mark(session.vapi_call_id),
   ]
@@ -54,7 +51,9 @@ const ENDINGS: readonly (readonly [RegExp, string])[] = [
   [/error|fail|fault|invalid|not-found|no-assistant/, 'The call failed'],
 ]
 
-function outcome(session: Session, bookings: readonly Booking[]): string {
+const FATES = { booked: 'Booked', moved: 'Moved', cancelled: 'Cancelled' } as const
+
+function outcome(session: Session, { appointments, messages }: Deeds): string {
   const reason = session.ended_reason ?? ''
   const ending = ENDINGS.find(([pattern]) => pattern.test(reason))?.[1]
   const told = ending
@@ -62,7 +61,8 @@ function outcome(session: Session, bookings: readonly Booking[]): string {
       ? `${ending} (${reason})`
       : ending
     : reason || 'The call ended'
-  return bookings.length > 0 ? `Appointment booked. ${told}` : told
+  const fates = new Set(appointments.map(({ fate }) => `Appointment ${fate}.`))
+  return [...fates, messages.length > 0 && 'Message taken.', told].filter(Boolean).join(' ')
 }
 
 /** The CRM's own text where it is not a time we can read: a note with an odd line is better than none. */

@@ -1,4 +1,5 @@
 import type { Runner } from '../database/pool.ts'
+import type { ToolOutcome } from './deeds.ts'
 import { type CallFacts, EVENT_KEY_MAX } from './facts.ts'
 
 /** A voice session as the CRM sync reads it. */
@@ -162,11 +163,10 @@ export function createCallRepository({ sql }: { sql: Runner }) {
     },
 
     /** Payloads of the tool calls of a call that did something, in the order they came. */
-    async toolEvents(clientId: string, callId: string, name: string, on: Runner = sql) {
-      const rows = await on<{ payload: { output?: unknown } }[]>`
+    async toolEvents(clientId: string, callId: string, on: Runner = sql): Promise<ToolOutcome[]> {
+      const rows = await on<{ payload: ToolOutcome }[]>`
         select payload from call_events
-        where client_id = ${clientId} and vapi_call_id = ${callId} and type = 'tool-calls'
-          and payload ->> 'name' = ${name} and payload ? 'output'
+        where client_id = ${clientId} and vapi_call_id = ${callId} and type = 'tool-calls' and payload ? 'output'
         order by received_at, event_key`
       return rows.map(({ payload }) => payload)
     },

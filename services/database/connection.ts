@@ -1,5 +1,6 @@
 import { connect as openSocket, type Socket } from 'node:net'
 import postgres from 'postgres'
+import { arrayTypes } from './arrays.ts'
 
 type Options<T extends Record<string, postgres.PostgresType>> = postgres.Options<T> & {
   connection: { application_name: string; [parameter: string]: string | number }
@@ -35,7 +36,7 @@ export function connect<T extends Record<string, postgres.PostgresType> = Record
   let closed = false
 
   function socketTo({ host, port, path }: Target): Socket {
-    if (closed) throw new Error('the pool is closed')
+    if (closed) throw lost('the connections have been closed')
     const turn = attempts++ % host.length
     const address = { host: host[turn] ?? 'localhost', port: port[turn] ?? 5432 }
     const socket = openSocket(path ? { path } : address)
@@ -50,10 +51,7 @@ export function connect<T extends Record<string, postgres.PostgresType> = Record
     socket.once('end', () => {
       // Its answer to our own goodbye.
       if (socket.writableEnded) return
-      emit(
-        'error',
-        Object.assign(new Error('the server closed the connection'), { code: 'CONNECTION_CLOSED' }),
-      )
+      emit('error', lost('the server closed the connection'))
       socket.destroy()
     })
     // The driver names the server by these, in errors and to TLS.
@@ -61,8 +59,16 @@ export function connect<T extends Record<string, postgres.PostgresType> = Record
   }
 
   const backoff = () => BACKOFF_SECONDS
-  const settings = { connect_timeout: 5, backoff, onnotice: () => {}, ...options, socket: socketTo }
-  const sql = postgres(url, settings as postgres.Options<T>)
+  const settings = {
+    connect_timeout: 5,
+    backoff,
+    onnotice: () => {},
+    fetch_types: false,
+    ...options,
+    types: { ...arrayTypes, ...options.types },
+    socket: socketTo,
+  }
+  const sql = postgres(url, settings as unknown as postgres.Options<T>)
   return {
     sql,
     /** Ends all connections: those at work after at most so many seconds, by force. */
@@ -73,3 +79,6 @@ export function connect<T extends Record<string, postgres.PostgresType> = Record
     },
   }
 }
+
+/** An error in the driver's own terms: the database is away, whoever is to blame. */
+const lost = (message: string) => Object.assign(new Error(message), { code: 'CONNECTION_CLOSED' })

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import Fastify from 'fastify'
@@ -21,6 +21,8 @@ t.test('an older schema is not ready, the expected one and a newer one are', asy
 
 t.test('without a URL there is an embedded database, which ends with the app', async (t) => {
   const dataDirectory = await mkdtemp(path.join(tmpdir(), 'data-'))
+  // Else, as root, the data goes elsewhere: the user postgres must be able to enter.
+  await chmod(dataDirectory, 0o755)
   t.teardown(() => rm(dataDirectory, { recursive: true, force: true }))
   const app = Fastify({ pluginTimeout: 60_000 })
   await app.register(database, { url: undefined, dataDirectory })
@@ -42,6 +44,10 @@ t.test('while the database is silent a report is refused in time, and taken once
   const warm = newCall(client.number)
   t.equal((await harness.webhook(messagesOf(warm).status('ringing', -90))).statusCode, 200)
 
+  await eventually(async () => {
+    const found = await harness.app.clients.byNumber(client.number)
+    return found.client && found.source === 'cache'
+  }, 'the client to be known')
   proxy.freeze()
   const call = newCall(client.number)
   const report = messagesOf(call).report(0, fullReport())
@@ -53,7 +59,11 @@ t.test('while the database is silent a report is refused in time, and taken once
     t.ok(refused.headers['retry-after'])
     t.ok(ms < 1_500, `${Math.round(ms)} ms`)
   }
-  t.ok(harness.logs.some(({ msg }) => String(msg).startsWith('the database stopped answering')))
+  await eventually(
+    () => harness.logs.some(({ msg }) => String(msg).startsWith('the database stopped answering')),
+    'it to be said in the log',
+    5,
+  )
   proxy.thaw()
   await eventually(
     async () => (await harness.webhook(report)).statusCode === 200,
@@ -90,6 +100,10 @@ t.test(
     sending = false
     await Promise.all(senders)
     t.comment(JSON.stringify(Object.fromEntries(statuses)))
+    t.strictSame(
+      harness.logs.filter(({ code }) => code === 'INTERNAL').map(({ err }) => err),
+      [],
+    )
     t.strictSame(
       [...statuses.keys()].filter((status) => status !== 200 && status !== 503),
       [],

@@ -35,6 +35,7 @@ t.test('one note, whatever becomes of the request that writes it', async (t) => 
     'status 503': { type: 'status', status: 503 },
     'an answer that is no JSON': { type: 'garbage' },
     'no answer at all': { type: 'hang' },
+    'it is written long after we gave up': { type: 'delay', ms: 6_500 },
     'too many requests': { type: 'rate-limit', retryAfterSeconds: 1 },
     'a refused token that works later': { type: 'status', status: 401 },
   }

@@ -89,10 +89,7 @@ t.test('a parent that is killed takes its database along, and the place can be u
   parent.kill('SIGKILL')
   await once(parent, 'exit')
   await eventually(async () => !(await answers(url)), 'the database to end')
-  await eventually(async () => {
-    const left = await stat(path.join(directory, 'postmaster.pid')).catch(() => undefined)
-    return left === undefined
-  }, 'the place to be free')
+  await free(directory)
 
   const next = await startEmbeddedPostgres({ directory, volatile: true })
   t.equal(await answers(next.url), true)
@@ -106,7 +103,10 @@ t.test('it starts where nobody else may enter, as when root keeps its checkout i
   const [where] = await sql<
     { setting: string }[]
   >`select setting from pg_settings where name = 'data_directory'`
-  t.teardown(() => rm(where?.setting ?? directory, { recursive: true, force: true }))
+  t.teardown(async () => {
+    for (const left of ['', '.password'])
+      await rm(`${where?.setting}${left}`, { recursive: true, force: true })
+  })
   await sql`create table kept (n int)`
   await sql.end()
   await t.rejects(startEmbeddedPostgres({ directory, volatile: true }), {
@@ -137,4 +137,5 @@ t.test('a process that has nothing left to do ends, and its database with it', a
   t.equal(status, 0)
   t.match(url, /^postgres:/)
   await eventually(async () => !(await answers(url)), 'the database to end')
+  await free(directory)
 })

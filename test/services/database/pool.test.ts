@@ -46,6 +46,39 @@ t.test('a fragment can stand in a query, and a transaction in place of the pool'
   t.match(await sql`select 1 as n`.catch(() => 'failed').finally(() => {}), [{ n: 1 }])
 })
 
+t.test('arrays go in and come out as they are', async (t) => {
+  const sql = open(t)
+  const words = ['a', '', 'NULL', 'b,c', 'say "hi"', 'back\\slash', '{}', 'two\nlines', 'é日本']
+  const ids = ['11111111-1111-4111-8111-111111111111']
+  const given = await sql`
+    select ${words}::text[] as words, ${[]}::text[] as none, ${['x', null]}::text[] as gap, ${ids}::uuid[] as ids,
+      ${[1, 2]}::int[] as numbers, ${[{ a: 1 }]}::jsonb[] as objects`
+  t.match(given, [{ words, none: [], gap: ['x', null], ids, numbers: [1, 2], objects: [{ a: 1 }] }])
+  const made = await sql`
+    select array[true, false, null] as flags, array['2026-08-21T15:00:00Z'::timestamptz] as times, array[1.5::float8] as parts`
+  t.match(made, [{ flags: [true, false, null], times: [new Date('2026-08-21T15:00:00Z')], parts: [1.5] }])
+  t.match(await sql.unsafe('select 2 = any($1::int[]) as found', [[1, 2]]), [{ found: true }])
+})
+
+t.test('a connection that breaks while it is being made ends no process', async (t) => {
+  const proxy = await startProxy(url)
+  t.teardown(() => proxy.close())
+  for (let round = 0; round < 40; round++) {
+    const sql = createDatabase({ url: proxy.url, deadlineMs: 1_000 })
+    const asked = [1, 2, 3].map((n) =>
+      sql`select ${n}::int as n`.then(
+        () => 'answered',
+        () => 'refused',
+      ),
+    )
+    // At another moment each time.
+    for (let tick = 0; tick < round; tick++) await new Promise(setImmediate)
+    proxy.killAll()
+    for (const outcome of await Promise.all(asked)) t.match(outcome, /answered|refused/)
+    await sql.end()
+  }
+})
+
 t.test('a transaction whose work fails is rolled back', async (t) => {
   const sql = open(t)
   await sql`create table rolled (id int)`
