@@ -24,9 +24,13 @@ export class SourceUnavailable extends Error {
 }
 
 interface Flight<V> {
+  key: string
   promise: Promise<V | undefined>
-  /** Something changed after the source was asked: the answer may be old and is not kept. */
-  stale: boolean
+  /**
+   * Set when something changes after the source was asked. `outdated`: the answer may be old, and serves as a
+   * last resort only. `forgotten`: it must not be kept at all.
+   */
+  fate?: 'outdated' | 'forgotten'
 }
 
 const UNKNOWN_TTL_MS = 10_000
@@ -52,22 +56,28 @@ export function createLookup<V extends object>(options: LookupOptions<V>) {
     max: UNKNOWN_MAX,
     ttl: options.unknownTtlMs ?? UNKNOWN_TTL_MS,
   })
+  /** The question that new readers of a key join. */
   const flights = new Map<string, Flight<V>>()
+  /** All questions that have not been answered, those that nobody joins any more included. */
+  const airborne = new Set<Flight<V>>()
   const patienceMs = options.patienceMs ?? PATIENCE_MS
 
   function load(key: string): Promise<V | undefined> {
     const under = flights.get(key)
     if (under) return under.promise
-    const flight: Flight<V> = { promise: Promise.resolve(undefined), stale: false }
+    const flight: Flight<V> = { key, promise: Promise.resolve(undefined) }
     flight.promise = options
       .load(key)
       .then((value) => {
-        if (!flight.stale) keep(key, value)
+        if (!flight.fate) keep(key, value)
+        else if (flight.fate === 'outdated' && value && !lastKnown.has(key)) lastKnown.set(key, value)
         return value
       })
       .finally(() => {
+        airborne.delete(flight)
         if (flights.get(key) === flight) flights.delete(key)
       })
+    airborne.add(flight)
     flights.set(key, flight)
     return flight.promise
   }
@@ -90,7 +100,7 @@ export function createLookup<V extends object>(options: LookupOptions<V>) {
     unknown.delete(key)
     const flight = flights.get(key)
     if (!flight) return
-    flight.stale = true
+    flight.fate ??= 'outdated'
     flights.delete(key)
   }
 
@@ -123,6 +133,7 @@ export function createLookup<V extends object>(options: LookupOptions<V>) {
     /** The key no longer has this value, not even as a last resort. */
     forget(key: string) {
       outdate(key)
+      for (const flight of airborne) if (flight.key === key) flight.fate = 'forgotten'
       lastKnown.delete(key)
     },
 

@@ -242,3 +242,32 @@ t.test('in any interleaving, what is kept is what the source said after the last
     { numRuns: 200 },
   )
 })
+
+t.test('what was read while it changed is a last resort, unless it was forgotten', async (t) => {
+  const { source, cache } = lookup({ patienceMs: 20 })
+  const first = cache.get('a')
+  const second = cache.get('b')
+  cache.outdate('a')
+  cache.outdate('b')
+  cache.forget('b')
+  source.last('a').answer({ name: 'A' })
+  source.last('b').answer({ name: 'B' })
+  t.match(await first, { value: { name: 'A' }, source: 'load' })
+  t.match(await second, { value: { name: 'B' } }, 'whoever asked before the change is answered')
+  t.match(await cache.get('a'), { value: { name: 'A' }, source: 'last-known' })
+  await t.rejects(cache.get('b'), SourceUnavailable)
+})
+
+t.test('an old answer that comes late does not take the place of a newer one', async (t) => {
+  const { source, cache } = lookup({ patienceMs: 20 })
+  const old = cache.get('a')
+  const late = source.last('a')
+  cache.outdate('a')
+  const fresh = cache.get('a')
+  source.last('a').answer({ name: 'new' })
+  await fresh
+  late.answer({ name: 'old' })
+  await old
+  cache.clear()
+  t.match(await cache.get('a'), { value: { name: 'new' }, source: 'last-known' })
+})

@@ -18,6 +18,13 @@ async function place(t: Test, mode = 0o755) {
 
 const connect = (url: string) => postgres(url, { max: 1, onnotice: () => {}, connect_timeout: 2 })
 
+/** Until the server has left the directory. */
+const free = (directory: string) =>
+  eventually(async () => {
+    const left = await stat(path.join(directory, 'postmaster.pid')).catch(() => undefined)
+    return left === undefined
+  }, 'the place to be free')
+
 async function answers(url: string): Promise<boolean> {
   const sql = connect(url)
   return sql`select 1`
