@@ -1,5 +1,3 @@
-import { appendFileSync, mkdirSync } from 'node:fs'
-import path from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
@@ -9,6 +7,7 @@ import { type CrmSandbox, type LocationSeed, startCrmSandbox } from '../sandbox/
 import { createPlayer, type PlayerOptions } from '../sandbox/player.ts'
 import { startVapiApi, type VapiApi } from '../sandbox/vapi-api.ts'
 import { createClientRepository, type NewClient } from '../services/clients/repository.ts'
+import { keepForContract, keepWebhook } from './contract.ts'
 
 export const TOKEN = 'test-webhook-token'
 export const VAPI_KEY = 'test-vapi-key'
@@ -201,19 +200,4 @@ export async function eventually<T>(
     if (performance.now() > deadline) throw new Error(`waited ${seconds} s in vain for ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
-}
-
-/**
- * With CONTRACT_DIR set, webhooks with their answers and requests to the CRM are kept there, for a check against
- * the vendors' own documents.
- */
-function keepForContract(entry: unknown) {
-  const directory = process.env.CONTRACT_DIR
-  if (!directory) return
-  mkdirSync(directory, { recursive: true })
-  appendFileSync(path.join(directory, `${process.pid}.jsonl`), `${JSON.stringify(entry)}\n`)
-}
-
-function keepWebhook(request: unknown, status: number, response: unknown) {
-  if (status === 200) keepForContract({ kind: 'vapi', request, response })
 }

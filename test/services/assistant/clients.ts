@@ -3,6 +3,7 @@ import { createAssistantBuilder } from '../../../services/assistant/builder.ts'
 import { createReception } from '../../../services/assistant/reception.ts'
 import { type Client, type ClientRow, toClient } from '../../../services/clients/client.ts'
 import { vapiToolsOf } from '../../../services/tools/catalogue.ts'
+import { keepWebhook } from '../../contract.ts'
 
 /** What must never stand in an assistant: VAPI sends it back and forth with every message. */
 export const CRM_TOKEN = 'pit-5ecret-of-the-crm'
@@ -46,6 +47,7 @@ export function answer(of: Client | undefined, caller: string | null = '+1250555
     ? ({ client: of, source: 'load' } as const)
     : ({ client: undefined, reason: 'unknown' } as const)
   const given = reception.answer(resolution, caller ?? undefined)
+  keepWebhook({ message: { type: 'assistant-request' } }, 200, given)
   return { answer: given, log }
 }
 
