@@ -34,10 +34,11 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const app = Fastify({
     logger: loggerOptions(config.logLevel, overrides.logStream),
     logController: new LogController({ disableRequestLogging: true }),
-    // What others send is taken as it is: nothing is dropped from a body or turned into another type.
+    // Bodies are taken as they are: nothing is dropped or turned into another type.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
+    // A first start makes a database, and many instances that start together migrate one after the other.
+    pluginTimeout: 120_000,
   })
-
   await app.register(errors)
   await app.register(sensible)
   await app.register(requestLog)
@@ -49,11 +50,9 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   await app.register(clients, config.clientCache)
   await app.register(ghl, config.ghl)
   await app.register(vapi, { baseUrl: config.vapi.baseUrl, apiKey: config.vapi.apiKey })
-  await app.register(services, {
-    clock: overrides.clock ?? systemClock,
-    publicUrl: config.publicUrl,
-    credentialId: config.vapi.credentialId,
-  })
+  const { publicUrl } = config
+  const { credentialId } = config.vapi
+  await app.register(services, { clock: overrides.clock ?? systemClock, publicUrl, credentialId })
   await app.register(workers)
   await app.register(mcpDoor, { upstreamUrl: config.ghl.mcpUrl })
 
@@ -73,7 +72,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   })
   await app.register(async function mcpClients(scope) {
     scope.addHook('onRequest', scope.guards.mcpAuth)
-    await scope.register(mcp, { publicUrl: config.publicUrl })
+    await scope.register(mcp, { publicUrl })
   })
   return app
 }

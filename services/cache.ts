@@ -145,6 +145,8 @@ export function createLookup<V extends object>(options: LookupOptions<V>) {
       current.clear()
       unknown.clear()
       for (const key of [...flights.keys()]) outdate(key)
+      // Not a last resort either: what they bring may belong to somebody else by now, and nobody will tell.
+      for (const flight of airborne) flight.fate = 'forgotten'
     },
 
     /** Values that count as current, and flights under way. */

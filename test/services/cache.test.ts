@@ -1,52 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { createLookup, type LookupOptions, SourceUnavailable } from '../../services/cache.ts'
+import { createLookup } from '../../services/cache.ts'
 import { eventually } from '../helper.ts'
-
-interface Value {
-  readonly name: string
-}
-
-/** A source whose answers are given by hand, one question at a time. */
-function createSource() {
-  const questions: { key: string; answer(value: Value | undefined): void; fail(): void }[] = []
-  return {
-    questions,
-    load: (key: string) =>
-      new Promise<Value | undefined>((resolve, reject) => {
-        questions.push({ key, answer: resolve, fail: () => reject(new Error('the source is down')) })
-      }),
-    /** The newest question about a key. */
-    last(key: string) {
-      const question = questions.findLast((asked) => asked.key === key)
-      if (!question) throw new Error(`nobody asked for ${key}`)
-      return question
-    },
-  }
-}
-
-function lookup(options: Partial<LookupOptions<Value>> = {}) {
-  const source = createSource()
-  const cache = createLookup<Value>({
-    load: source.load,
-    max: 100,
-    ttlMs: 60_000,
-    patienceMs: 5_000,
-    ...options,
-  })
-  return { source, cache }
-}
-
-/** A source with a table behind it, which counts how often it is asked. */
-function createTable(rows: Record<string, Value> = {}) {
-  const table = { rows, asked: 0, down: false }
-  const load = async (key: string) => {
-    table.asked += 1
-    if (table.down) throw new Error('the source is down')
-    return table.rows[key]
-  }
-  return Object.assign(table, { load })
-}
+import { createTable, lookup, type Value } from './lookups.ts'
 
 t.test('any number of simultaneous misses cost one question', async (t) => {
   const { source, cache } = lookup()
@@ -57,17 +13,6 @@ t.test('any number of simultaneous misses cost one question', async (t) => {
   t.strictSame(new Set(found.map(({ value }) => value?.name)), new Set(['A']))
   t.strictSame(await cache.get('a'), { value: { name: 'A' }, source: 'cache' })
   t.equal(source.questions.length, 1)
-})
-
-t.test('a failed question is asked again by the next reader, and leaves nothing under way', async (t) => {
-  const { source, cache } = lookup()
-  const first = cache.get('a')
-  source.last('a').fail()
-  await t.rejects(first, SourceUnavailable)
-  const second = cache.get('a')
-  source.last('a').answer({ name: 'A' })
-  t.match(await second, { value: { name: 'A' }, source: 'load' })
-  t.equal(cache.size.flights, 0)
 })
 
 t.test('a value is current for its time, less up to a tenth', async (t) => {
@@ -160,56 +105,6 @@ t.test('nor does an old "unknown" hide what has been made since', async (t) => {
   t.match(await after, { value: { name: 'A' }, source: 'load' })
 })
 
-t.test('the last known value stands in only while the source is down', async (t) => {
-  const table = createTable({ a: { name: 'A' } })
-  const { cache } = lookup({ load: table.load })
-  await cache.get('a')
-  table.down = true
-  cache.clear()
-  t.strictSame(await cache.get('a'), { value: { name: 'A' }, source: 'last-known' })
-  table.down = false
-  table.rows.a = { name: 'A2' }
-  t.strictSame(await cache.get('a'), { value: { name: 'A2' }, source: 'load' })
-})
-
-t.test('a key never seen is not "unknown" while the source is down', async (t) => {
-  const table = createTable()
-  table.down = true
-  const { cache } = lookup({ load: table.load })
-  await t.rejects(cache.get('a'), SourceUnavailable)
-  table.down = false
-  table.rows.a = { name: 'A' }
-  t.match(await cache.get('a'), { value: { name: 'A' } })
-})
-
-t.test('what was forgotten, or found to be gone, is never a last resort', async (t) => {
-  const table = createTable({ a: { name: 'A' }, b: { name: 'B' } })
-  const { cache } = lookup({ load: table.load })
-  await Promise.all([cache.get('a'), cache.get('b')])
-  cache.forget('a')
-  delete table.rows.b
-  cache.outdate('b')
-  t.equal((await cache.get('b')).value, undefined)
-  table.down = true
-  cache.clear()
-  await t.rejects(cache.get('a'), SourceUnavailable)
-  await t.rejects(cache.get('b'), SourceUnavailable)
-})
-
-t.test('a reader waits for a silent source only so long', async (t) => {
-  const { source, cache } = lookup({ patienceMs: 60 })
-  const first = cache.get('a')
-  source.last('a').answer({ name: 'A' })
-  await first
-  cache.clear()
-  const begun = performance.now()
-  t.match(await cache.get('a'), { value: { name: 'A' }, source: 'last-known' })
-  await t.rejects(cache.get('b'), SourceUnavailable)
-  t.ok(performance.now() - begun < 400)
-  source.last('a').answer({ name: 'A2' })
-  await eventually(async () => (await cache.get('a')).source === 'cache', 'the late answer to be kept', 5)
-})
-
 t.test('in any interleaving, what is kept is what the source said after the last change', async () => {
   const action = fc.constantFrom('read', 'change', 'answer first', 'answer last')
   await fc.assert(
@@ -241,21 +136,6 @@ t.test('in any interleaving, what is kept is what the source said after the last
     }),
     { numRuns: 200 },
   )
-})
-
-t.test('what was read while it changed is a last resort, unless it was forgotten', async (t) => {
-  const { source, cache } = lookup({ patienceMs: 20 })
-  const first = cache.get('a')
-  const second = cache.get('b')
-  cache.outdate('a')
-  cache.outdate('b')
-  cache.forget('b')
-  source.last('a').answer({ name: 'A' })
-  source.last('b').answer({ name: 'B' })
-  t.match(await first, { value: { name: 'A' }, source: 'load' })
-  t.match(await second, { value: { name: 'B' } }, 'whoever asked before the change is answered')
-  t.match(await cache.get('a'), { value: { name: 'A' }, source: 'last-known' })
-  await t.rejects(cache.get('b'), SourceUnavailable)
 })
 
 t.test('an old answer that comes late does not take the place of a newer one', async (t) => {

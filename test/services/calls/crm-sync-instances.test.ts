@@ -103,25 +103,6 @@ t.test('the server may end between the request and the mark: the next one finds 
   t.equal(sync?.note_id, contact?.notes[0]?.id)
 })
 
-t.test('nor does a note doubled for a call whose id begins like another', async (t) => {
-  const harness = await build(t)
-  const client = await harness.addClient()
-  const longer = { id: 'call-10', called: client.number, caller: CALLER }
-  await harness.webhook(messagesOf(longer).report(0, fullReport()))
-  await synced(harness, ['call-10'])
-
-  await loseMarks(harness)
-  const shorter = { ...longer, id: 'call-1' }
-  await harness.webhook(messagesOf(shorter).report(0, fullReport()))
-  await eventually(() => created(harness, 'note.created') === 2, 'its note')
-  await harness.app.sql`drop trigger lose_mark on crm_syncs`
-  await synced(harness, ['call-1'])
-  const bodies = harness.crm
-    .location(client.locationId)
-    .contacts.flatMap(({ notes }) => notes.map(({ body }) => body))
-  t.strictSame(bodies.map((body) => /Call id: (.*)/.exec(body)?.[1]).sort(), ['call-1', 'call-10'])
-})
-
 t.test('who has let the lease run out can no longer send a note nor end the lease of the next', async (t) => {
   const { app, addClient } = await build(t)
   const client = await addClient()

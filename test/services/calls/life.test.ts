@@ -6,10 +6,12 @@ import { createCallRepository } from '../../../services/calls/repository.ts'
 import { createClientRepository } from '../../../services/clients/repository.ts'
 import { createDatabase } from '../../../services/database/pool.ts'
 import { readMessage } from '../../../services/vapi/messages.ts'
-import { createTestDatabase, NOW } from '../../helper.ts'
+import { createTestDatabase } from '../../helper.ts'
 import { fullReport, messagesOf, newCall, type TestCall } from './messages.ts'
 
 const NUMBER = '+17785550001'
+/** After the database's own time, which stands in for a start that nobody has told and must give way to any that is. */
+const TOMORROW = Temporal.Now.instant().add({ hours: 24 })
 const sql = createDatabase({ url: await createTestDatabase(), deadlineMs: 10_000 })
 t.teardown(() => sql.end())
 const calls = createCallRepository({ sql })
@@ -19,31 +21,39 @@ const clientId = await createClientRepository({ sql }).put({
   ghl_token: 'pit',
   location_id: 'loc',
 })
-const recorder = createRecorder({ sql, calls, clock: () => NOW, enqueueSync: async () => {}, wake: () => {} })
+const recorder = createRecorder({
+  sql,
+  calls,
+  clock: () => TOMORROW,
+  enqueueSync: async () => {},
+  wake: () => {},
+})
 
 /** What may happen in a call. Each is told to the server in the way the server is told of it. */
 const EVENTS = {
-  queued: (call) => tell(messagesOf(call).status('queued', -100)),
-  ringing: (call) => tell(messagesOf(call).status('ringing', -95)),
-  'in-progress': (call) => tell(messagesOf(call).status('in-progress', -90)),
-  'in-progress, late and without a time': (call) => tell(messagesOf(call).status('in-progress')),
-  forwarding: (call) => tell(messagesOf(call).status('forwarding', -20)),
-  ended: (call) => tell(messagesOf(call).status('ended', -2, { endedReason: 'customer-ended-call' })),
+  queued: (call) => tell(messagesOf(call, TOMORROW).status('queued', -100)),
+  ringing: (call) => tell(messagesOf(call, TOMORROW).status('ringing', -95)),
+  'in-progress': (call) => tell(messagesOf(call, TOMORROW).status('in-progress', -90)),
+  'in-progress, late and without a time': (call) => tell(messagesOf(call, TOMORROW).status('in-progress')),
+  forwarding: (call) => tell(messagesOf(call, TOMORROW).status('forwarding', -20)),
+  ended: (call) =>
+    tell(messagesOf(call, TOMORROW).status('ended', -2, { endedReason: 'customer-ended-call' })),
   'ended, told otherwise': (call) =>
-    tell(messagesOf(call).status('ended', -3, { endedReason: 'silence-timed-out' })),
-  'a status that is new to us': (call) => tell(messagesOf(call).status('deletion-failed', -1)),
-  'without the caller': (call) => tell(messagesOf({ ...call, caller: undefined }).status('ringing', -94)),
-  'a transfer': (call) => tell(messagesOf(call).transfer('+17785550100', -21)),
-  'another transfer': (call) => tell(messagesOf(call).transfer('+17785550101', -15)),
-  'a transfer to somewhere': (call) => tell(messagesOf(call).transfer(undefined, -14)),
-  'hung up': (call) => tell(messagesOf(call).hang(-5)),
-  'a report that says little': (call) => tell(messagesOf(call).report(-1)),
+    tell(messagesOf(call, TOMORROW).status('ended', -3, { endedReason: 'silence-timed-out' })),
+  'a status that is new to us': (call) => tell(messagesOf(call, TOMORROW).status('deletion-failed', -1)),
+  'without the caller': (call) =>
+    tell(messagesOf({ ...call, caller: undefined }, TOMORROW).status('ringing', -94)),
+  'a transfer': (call) => tell(messagesOf(call, TOMORROW).transfer('+17785550100', -21)),
+  'another transfer': (call) => tell(messagesOf(call, TOMORROW).transfer('+17785550101', -15)),
+  'a transfer to somewhere': (call) => tell(messagesOf(call, TOMORROW).transfer(undefined, -14)),
+  'hung up': (call) => tell(messagesOf(call, TOMORROW).hang(-5)),
+  'a report that says little': (call) => tell(messagesOf(call, TOMORROW).report(-1)),
   'a report without a time': (call) =>
-    tell(messagesOf(call).report(undefined, { analysis: { summary: 'Short.' } })),
-  'a full report': (call) => tell(messagesOf(call).report(0, fullReport())),
+    tell(messagesOf(call, TOMORROW).report(undefined, { analysis: { summary: 'Short.' } })),
+  'a full report': (call) => tell(messagesOf(call, TOMORROW).report(0, fullReport())),
   'a fuller report': (call) =>
     tell(
-      messagesOf(call).report(5, {
+      messagesOf(call, TOMORROW).report(5, {
         ...fullReport({ cost: 0.09, endedReason: 'assistant-forwarded-call' }),
         startedAt: '2026-08-21T14:58:29.123456Z',
         endedAt: '2026-08-21T14:59:58.654321Z',
@@ -78,18 +88,15 @@ function tell(body: unknown): Promise<void> {
 
 /** All that is stored of a call, but ids and the times of bookkeeping. */
 async function stored(call: TestCall) {
-  const [session = {}] = await sql`select * from voice_sessions where vapi_call_id = ${call.id}`
-  const { id, vapi_call_id, created_at, updated_at, reported_at, started_at, ...columns } = session
+  const [session = {}] = await sql`
+    select *, started_at::text as begun, ended_at::text as over from voice_sessions where vapi_call_id = ${call.id}`
+  const { id, vapi_call_id, created_at, updated_at, reported_at, started_at, ended_at, ...columns } = session
   const events = await sql`
     select client_id, event_key, type, payload from call_events where vapi_call_id = ${call.id} order by event_key`
   // A tool alone makes a session whose start nobody has told: it is the database's own time.
-  const start = columns.context?.provisional ? 'not told' : started_at
-  return {
-    ...columns,
-    start,
-    reported: reported_at !== undefined && reported_at !== null,
-    events: [...events],
-  }
+  const begun = columns.context?.provisional ? 'not told' : columns.begun
+  const reported = reported_at !== undefined && reported_at !== null
+  return { ...columns, begun, reported, events: [...events] }
 }
 
 async function play(names: readonly EventName[]) {

@@ -10,13 +10,13 @@ export interface TestCall {
   caller?: string | undefined
 }
 
-/** Messages of one call as VAPI sends them, each sent so many seconds after NOW. */
-export function messagesOf(call: TestCall) {
+/** Messages of one call as VAPI sends them, each sent so many seconds after `base`. */
+export function messagesOf(call: TestCall, base = NOW) {
   const customer = call.caller ? { number: call.caller } : undefined
   const message = (type: string, seconds: number | undefined, fields: Json = {}) => ({
     message: {
       type,
-      ...(seconds !== undefined && { timestamp: NOW.add({ seconds }).epochMilliseconds }),
+      ...(seconds !== undefined && { timestamp: base.add({ seconds }).epochMilliseconds }),
       call: { id: call.id, ...(customer && { customer }) },
       phoneNumber: { number: call.called },
       ...(customer && { customer }),
