@@ -12,8 +12,10 @@ declare module 'fastify' {
     database: {
       /** For what needs a connection of its own. */
       url: string
-      /** Rejects unless the database answers and its schema is the one this version was written for, or newer. */
-      check(): Promise<void>
+      /** The version of the schema; rejects unless the database answers. */
+      version(): Promise<number>
+      /** The version this server was written for; a newer one does, during an upgrade of many instances. */
+      readonly expected: number
     }
   }
 }
@@ -44,10 +46,8 @@ export default fp<DatabasePluginOptions>(
     app.decorate('sql', sql)
     app.decorate('database', {
       url: address,
-      async check() {
-        const version = await schema.version()
-        if (version < expected) throw new Error(`the schema is at version ${version} instead of ${expected}`)
-      },
+      version: schema.version,
+      expected,
     })
     app.addHook('onClose', () => sql.end())
   },

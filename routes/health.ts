@@ -1,10 +1,10 @@
-import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { type FastifyPluginAsyncTypebox, type Static, Type } from '@fastify/type-provider-typebox'
 
 const Check = Type.Union([Type.Literal('ok'), Type.Literal('failed')])
 /** Monitors give up after some seconds; one that hears nothing cannot say what has failed. */
 const CHECK_DEADLINE_MS = 2_000
 
-const Readiness = Type.Object({ status: Check, database: Check, queue: Check })
+const Readiness = Type.Object({ status: Check, database: Check, migrations: Check, queue: Check })
 
 /** For health monitors. Public, and says nothing about anybody. */
 const health: FastifyPluginAsyncTypebox = async (scope) => {
@@ -30,22 +30,30 @@ const health: FastifyPluginAsyncTypebox = async (scope) => {
       },
     },
     async (_request, reply) => {
-      const deadline = AbortSignal.timeout(CHECK_DEADLINE_MS)
-      const late = new Promise<'failed'>((resolve) => {
-        deadline.addEventListener('abort', () => resolve('failed'), { once: true })
-      })
-      const tell = (check: Promise<void>) => {
-        const outcome = check.then(
-          () => 'ok' as const,
-          () => 'failed' as const,
-        )
-        return Promise.race([outcome, late])
-      }
-      const [database, queue] = await Promise.all([tell(scope.database.check()), tell(scope.jobs.check())])
-      const ready = database === 'ok' && queue === 'ok'
-      return reply.code(ready ? 200 : 503).send({ status: ready ? 'ok' : 'failed', database, queue })
+      const version = scope.database.version()
+      const migrated = version.then((found) => found >= scope.database.expected)
+      const [database, migrations, queue] = await tell([version, migrated, scope.jobs.check()])
+      const ready = [database, migrations, queue].every((check) => check === 'ok')
+      return reply
+        .code(ready ? 200 : 503)
+        .send({ status: ready ? 'ok' : 'failed', database, migrations, queue } as Static<typeof Readiness>)
     },
   )
 }
 
 export default health
+
+/** How each check came out; false, an error and silence are failures. */
+async function tell(checks: Promise<unknown>[]): Promise<('ok' | 'failed')[]> {
+  const { promise: late, resolve } = Promise.withResolvers<false>()
+  const timer = setTimeout(resolve, CHECK_DEADLINE_MS, false)
+  const outcomes = checks.map((check) =>
+    Promise.race([check, late]).then(
+      (found) => found !== false,
+      () => false,
+    ),
+  )
+  const passed = await Promise.all(outcomes)
+  clearTimeout(timer)
+  return passed.map((ok) => (ok ? 'ok' : 'failed'))
+}

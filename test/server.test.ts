@@ -50,7 +50,7 @@ t.test('it starts on a database that it has used before, answers, and ends when 
     const address = await listening(server)
     const ready = await request(`${address}/ready`)
     t.equal(ready.statusCode, 200)
-    t.strictSame(await ready.body.json(), { status: 'ok', database: 'ok', queue: 'ok' })
+    t.strictSame(await ready.body.json(), { status: 'ok', database: 'ok', migrations: 'ok', queue: 'ok' })
     const rung = await request(`${address}/vapi/webhooks`, {
       method: 'POST',
       headers: { authorization: 'Bearer a-token', 'content-type': 'application/json' },

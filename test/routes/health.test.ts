@@ -7,7 +7,10 @@ t.test('when all is well', async (t) => {
   const health = await app.inject({ url: '/health' })
   t.match([health.statusCode, health.json()], [200, { status: 'ok' }])
   const ready = await app.inject({ url: '/ready' })
-  t.strictSame([ready.statusCode, ready.json()], [200, { status: 'ok', database: 'ok', queue: 'ok' }])
+  t.strictSame(
+    [ready.statusCode, ready.json()],
+    [200, { status: 'ok', database: 'ok', migrations: 'ok', queue: 'ok' }],
+  )
 })
 
 t.test('a database that does not answer', async (t) => {
@@ -29,7 +32,10 @@ t.test('a database that does not answer', async (t) => {
     t.ok(health.ms < 200, 'health never asks the database')
   }
   const { statusCode, body, ms } = await ready
-  t.strictSame([statusCode, body], [503, { status: 'failed', database: 'failed', queue: 'failed' }])
+  t.strictSame(
+    [statusCode, body],
+    [503, { status: 'failed', database: 'failed', migrations: 'failed', queue: 'failed' }],
+  )
   t.ok(ms < 3_000, 'readiness is told before a monitor gives up')
 
   proxy.thaw()
@@ -40,7 +46,10 @@ t.test('readiness names what has failed', async (t) => {
   const { app } = await build(t, { databaseUrl: await createTestDatabase() })
   await app.sql`alter table pgboss.version rename to elsewhere`
   const queue = await app.inject({ url: '/ready' })
-  t.strictSame([queue.statusCode, queue.json()], [503, { status: 'failed', database: 'ok', queue: 'failed' }])
+  t.strictSame(
+    [queue.statusCode, queue.json()],
+    [503, { status: 'failed', database: 'ok', migrations: 'ok', queue: 'failed' }],
+  )
   await app.sql`alter table pgboss.elsewhere rename to version`
 
   const [table] = await app.sql`
@@ -50,6 +59,6 @@ t.test('readiness names what has failed', async (t) => {
   const migrations = await app.inject({ url: '/ready' })
   t.strictSame(
     [migrations.statusCode, migrations.json()],
-    [503, { status: 'failed', database: 'failed', queue: 'ok' }],
+    [503, { status: 'failed', database: 'ok', migrations: 'failed', queue: 'ok' }],
   )
 })
