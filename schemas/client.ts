@@ -109,5 +109,3 @@ export const ClientSettings = Type.Partial(
   ),
 )
 export type ClientSettings = Static<typeof ClientSettings>
-
-export const CLIENT_STATUSES = ['active', 'paused', 'inactive'] as const

@@ -10,9 +10,6 @@ export const WebhookBody = Type.Object(
   { description: 'A VAPI server message: `{ "message": { "type": … } }` or `{ "type": … }`' },
 )
 
-/** What lifecycle messages are answered with; VAPI reads the status only. */
-export const Received = Type.Object({ received: Type.Boolean() })
-
 /** One result for each tool call; VAPI wants strings on a single line, and HTTP 200 even for a failure. */
 export const ToolResult = Type.Object({
   name: Type.String(),

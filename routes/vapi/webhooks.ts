@@ -33,7 +33,7 @@ const webhooks: FastifyPluginAsyncTypebox = async (scope) => {
       config: { operation: 'vapi.webhook' },
       schema: { summary: "VAPI's server URL", body: WebhookBody },
     },
-    async (request, reply) => {
+    async (request) => {
       const message = scope.services.messages.read(request.body)
       request.callId = message.callId
       const handler = handlers.get(message.type)
@@ -42,7 +42,7 @@ const webhooks: FastifyPluginAsyncTypebox = async (scope) => {
       const strange = Object.keys(message.body).filter((name) => !KNOWN_MESSAGE_PROPERTIES.has(name))
       scope.metrics.message(type, strange.length)
       // Types that nobody here handles are fine: VAPI adds some without notice, others are of no use to us.
-      return handler ? handler(message, request, reply) : { received: true }
+      return handler ? handler(message, request) : { received: true }
     },
   )
 }

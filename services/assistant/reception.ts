@@ -44,8 +44,6 @@ export function createReception({ builder, clock, log }: ReceptionOptions) {
       }
     },
 
-    generic,
-
     /** Where a call of this client is handed to. */
     transfer: transferAnswer,
   }

@@ -6,9 +6,9 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import { registerHooks } from 'node:module'
-import net from 'node:net'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { freePort } from './free-port.ts'
 
 const isRoot = process.getuid?.() === 0
 const volatile = process.argv.includes('--volatile')
@@ -119,15 +119,5 @@ async function prepareForRoot() {
       specifier === platform
         ? { url: pathToFileURL(module).href, shortCircuit: true }
         : next(specifier, context),
-  })
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => (address && typeof address === 'object' ? resolve(address.port) : reject()))
-    })
   })
 }

@@ -112,7 +112,6 @@ export function createContacts(send: GhlSend, scope: GhlScope, searches: Map<str
 
   return {
     byPhone: (number: string) => search({ number }),
-    byEmail: (email: string) => search({ email }),
     byId,
     upsert,
 

@@ -35,7 +35,7 @@ export function vapiToolsOf(client: Client, hold: string): Vapi.OpenAiModelTools
     .filter((tool) => canBook || !tool.needsCalendar)
     .map((tool) => ({
       type: 'function',
-      function: { name: tool.name, description: tool.description, parameters: parametersOf(tool.input) },
+      function: functions.get(tool.name),
       messages: [{ type: 'request-start', content: hold }],
     }))
 }
@@ -62,3 +62,11 @@ function reduced(schema: TSchema): Record<string, unknown> {
   if (schema.items) kept.items = reduced(schema.items as TSchema)
   return kept
 }
+
+/** What VAPI is told of each tool: the same for every client, so it is not made while a phone rings. */
+const functions: ReadonlyMap<string, Vapi.OpenAiFunction> = new Map(
+  [...catalogue.values()].map(({ name, description, input }) => [
+    name,
+    { name, description, parameters: parametersOf(input) },
+  ]),
+)
