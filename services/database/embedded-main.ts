@@ -1,17 +1,21 @@
 /**
- * The process around the embedded PostgreSQL: `node embedded-main.ts <directory> [--volatile]`.
- * Prints the database's URL as its first line, and stops the database when standard input ends.
+ * The process around the embedded PostgreSQL: `node embedded-main.ts <directory> [--volatile] [--shared]`.
+ * Prints the database's URL as its first line, and stops the database when standard input ends. With `--shared` a
+ * database that another process runs in this directory is used, and left running.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import fs from 'node:fs'
 import { registerHooks } from 'node:module'
+import { connect } from 'node:net'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { freePort } from './free-port.ts'
 
 const isRoot = process.getuid?.() === 0
 const volatile = process.argv.includes('--volatile')
+const shared = process.argv.includes('--shared')
 const asked = path.resolve(process.argv[2] ?? '.data/postgres')
 /** Where the data is: there, or where the user postgres may go. */
 let directory = asked
@@ -33,10 +37,11 @@ try {
   fs.mkdirSync(path.dirname(directory), { recursive: true })
   const password = await initialise(port)
   const server = cluster(directory, port, password)
-  await server.start()
-  process.stdout.write(`postgres://postgres:${password}@127.0.0.1:${port}/postgres\n`)
+  const others = shared ? await runningPort() : undefined
+  if (others === undefined) await server.start()
+  process.stdout.write(`postgres://postgres:${password}@127.0.0.1:${others ?? port}/postgres\n`)
   process.stdin.resume().once('end', async () => {
-    await server.stop()
+    if (others === undefined) await server.stop()
     process.exit(0)
   })
 } catch (error) {
@@ -64,6 +69,22 @@ function cluster(databaseDir: string, port: number, password: string) {
     onLog: note,
     onError: note,
   })
+}
+
+/** The port of the PostgreSQL that works in the directory; undefined if none does. */
+async function runningPort(): Promise<number | undefined> {
+  const file = path.join(directory, 'postmaster.pid')
+  if (!fs.existsSync(file)) return undefined
+  const port = Number(fs.readFileSync(file, 'utf8').split('\n')[3])
+  if (!(port > 0)) return undefined
+  // What a killed one left behind names a port that nobody listens on, or somebody else by now.
+  const socket = connect({ port, host: '127.0.0.1' })
+  const answered = await once(socket, 'connect').then(
+    () => true,
+    () => false,
+  )
+  socket.destroy()
+  return answered ? port : undefined
 }
 
 /** Makes the cluster unless it is there, whole or not at all: a first start may be killed half-way. */

@@ -13,6 +13,8 @@ export interface EmbeddedOptions {
   directory: string
   /** Trades safety against power loss for speed; for clusters that hold nothing of worth. */
   volatile?: boolean
+  /** Where another process already runs it, that one is used, for as long as it runs. */
+  shared?: boolean
 }
 
 const MAIN = fileURLToPath(new URL('./embedded-main.ts', import.meta.url))
@@ -29,7 +31,12 @@ const START_DEADLINE_MS = 60_000
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const child = spawn(
     process.execPath,
-    [MAIN, options.directory, ...(options.volatile ? ['--volatile'] : [])],
+    [
+      MAIN,
+      options.directory,
+      ...(options.volatile ? ['--volatile'] : []),
+      ...(options.shared ? ['--shared'] : []),
+    ],
     // A session of its own: Ctrl-C in a terminal goes to the whole foreground group.
     { stdio: ['pipe', 'pipe', 'pipe'], detached: true },
   )

@@ -1,5 +1,6 @@
 import postgres, { type JSONValue, type PendingQuery, type Row } from 'postgres'
 import { connect } from './connection.ts'
+import { OF_ALL_CLIENTS, ofClient, type Scoped, type Settings, scopedBy } from './scope.ts'
 
 type Rows = readonly (object | undefined)[]
 
@@ -11,9 +12,17 @@ export interface Runner {
   unsafe(text: string, values?: unknown[]): PendingQuery<Row[]>
 }
 
-/** The pool. `await sql`…`` and `sql.begin` reject with DatabaseTimeout when the deadline has passed. */
-export interface Database extends Runner {
-  begin<T>(work: (tx: Runner) => Promise<T>): Promise<T>
+/**
+ * The pool. `await sql`…`` and `sql.begin` reject with DatabaseTimeout when the deadline has passed. By itself it
+ * sees no row that belongs to a client (row-level security): those are reached through one of the scopes.
+ */
+export interface Database extends Scoped {
+  /** Sees and changes the rows of one client (a UUID), whatever a statement's `where` says or forgets. */
+  forClient(clientId: string): Scoped
+  /** Sees the rows of every client: for what is about all of them. */
+  readonly forAllClients: Scoped
+  /** For a single statement that sets its own scope: without a transaction where that is possible. */
+  forOwnScope(clientId: string): Runner
   /** Runs statements that hold BEGIN and COMMIT themselves, on a connection of their own. Answers all rows. */
   script(text: string): Promise<Row[]>
   end(): Promise<void>
@@ -21,6 +30,13 @@ export interface Database extends Runner {
 
 export interface DatabaseOptions {
   url: string
+  /** The role as which statements run; undefined: as whoever the address names. */
+  role?: string | undefined
+  /**
+   * A pooler stands between that gives a connection away after each transaction. Then nothing is prepared, and what
+   * else is said of a connection is said at the beginning of each transaction.
+   */
+  pooled?: boolean
   /** Connections at most. */
   max?: number
   /** Milliseconds after which a query or a transaction counts as lost. */
@@ -80,6 +96,7 @@ function transaction<T>(sql: postgres.Sql, work: (tx: Runner) => Promise<T>): Pr
 const TIMEOUTS_BEFORE_REPLACEMENT = 3
 /** A statement nobody waits for any more ends on the server too and gives its locks back. */
 const STATEMENT_TIMEOUT_MS = 5_000
+const IDLE_IN_TRANSACTION_MS = 10_000
 
 /**
  * A `postgres` pool in which no query waits for ever.
@@ -92,14 +109,16 @@ const STATEMENT_TIMEOUT_MS = 5_000
 export function createDatabase(options: DatabaseOptions): Database {
   const deadlineMs = options.deadlineMs ?? QUERY_DEADLINE_MS
   const statementTimeoutMs = Math.max(STATEMENT_TIMEOUT_MS, deadlineMs)
+  const session: Settings = {
+    statement_timeout: String(statementTimeoutMs),
+    idle_in_transaction_session_timeout: String(IDLE_IN_TRANSACTION_MS),
+    ...(options.role && { role: options.role }),
+  }
   const settings = {
     idle_timeout: 300,
     max_lifetime: 1_800,
-    connection: {
-      application_name: '1000x-agent',
-      statement_timeout: statementTimeoutMs,
-      idle_in_transaction_session_timeout: 10_000,
-    },
+    prepare: !options.pooled,
+    connection: { application_name: '1000x-agent', ...(!options.pooled && session) },
     types: {
       // pg-boss hands over JSON that is text already; the driver would quote it a second time.
       json: {
@@ -179,6 +198,8 @@ export function createDatabase(options: DatabaseOptions): Database {
     const then = query.then.bind(query)
     let settled: Promise<unknown> | undefined
     return Object.defineProperty(query, 'then', {
+      // A scope runs the statement in a transaction of its own instead.
+      configurable: true,
       value: (ok?: (value: unknown) => unknown, bad?: (error: unknown) => unknown) => {
         settled ??= within((resolve, reject) => void then(resolve, reject))
         return settled.then(ok, bad)
@@ -188,13 +209,21 @@ export function createDatabase(options: DatabaseOptions): Database {
 
   const run = (strings: TemplateStringsArray, ...values: never[]) =>
     withDeadline(pool.sql(strings, ...values))
-  return Object.assign(run, {
+  const plain = Object.assign(run, {
     json: (value: JSONValue) => pool.sql.json(value),
     unsafe: (text: string, values: unknown[] = []) => withDeadline(pool.sql.unsafe(text, values as never[])),
     begin: <T>(work: (tx: Runner) => Promise<T>) =>
       within<T>((resolve, reject) => {
         transaction(pool.sql, work).then(resolve, reject)
       }),
+  }) as unknown as Scoped
+
+  const always = options.pooled ? session : {}
+  const forClient = (clientId: string) => scopedBy({ ...always, ...ofClient(clientId) }, plain)
+  return Object.assign(options.pooled ? scopedBy(session, plain) : plain, {
+    forClient,
+    forAllClients: scopedBy({ ...always, ...OF_ALL_CLIENTS }, plain),
+    forOwnScope: (clientId: string) => (options.pooled ? forClient(clientId) : plain),
     // Not on one of the pool: a script that fails leaves its transaction open, and the driver gives a
     // connection that died while it was reserved out again.
     script: async (text: string) => {
@@ -208,7 +237,8 @@ export function createDatabase(options: DatabaseOptions): Database {
     },
     end: () => {
       ended = true
-      return pool.close(5)
+      // Nobody asks any more; a database that does not answer is not waited for.
+      return pool.close(1)
     },
-  }) as unknown as Database
+  })
 }
