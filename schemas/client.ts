@@ -48,6 +48,13 @@ const provider = <const P extends keyof typeof MODELS>(name: P) =>
     temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 2 })),
   })
 
+/** How long a call lasts at most where its client's settings do not say. */
+export const MAX_DURATION_SECONDS = 1_800
+
+/** Days for which what was said in a call is kept where its client's settings do not say. */
+export const RETENTION_DAYS = 90
+export const RETENTION_DAYS_MAX = 3_650
+
 /** `clients.settings`: how this business's receptionist speaks and what it knows. Everything is optional. */
 export const ClientSettings = Type.Partial(
   Type.Object(
@@ -74,9 +81,15 @@ export const ClientSettings = Type.Partial(
         480,
         'Sent to the caller after a booking; {business} and {time} are filled in. Without it nothing is sent.',
       ),
-      recording: Type.Union([Type.Literal('off'), Type.Literal('announce')], {
+      recording: Type.Union([Type.Literal('off'), Type.Literal('announce'), Type.Literal('ask')], {
         description:
-          'off: nothing is recorded. announce: the greeting says that an AI answers and the call is recorded.',
+          'off: nothing is recorded. announce: the greeting says that an AI answers and the call is recorded. ask: the caller is asked first, and without a yes neither recording nor transcript nor summary is kept.',
+      }),
+      retention_days: Type.Integer({
+        minimum: 1,
+        maximum: RETENTION_DAYS_MAX,
+        description:
+          'Days after which what was said in a call is deleted: transcript, summary, link to the recording, what tools were told. Default: 90.',
       }),
       mcp_tools: Type.Object(
         {

@@ -1,6 +1,7 @@
 import { Value } from '@sinclair/typebox/value'
 import { ClientSettings } from '../../schemas/client.ts'
 import { toE164 } from '../phone.ts'
+import { createSecrets, placeOf, SecretError, type Secrets } from '../secrets.ts'
 import { isZone } from '../time.ts'
 
 /** A business, ready for use: what could be read of its row, and what could not. Frozen, since it is shared. */
@@ -13,6 +14,7 @@ export interface Client {
   /** IANA zone; undefined where the row names none that exists: then nothing is said or booked by the clock. */
   readonly timezone: string | undefined
   readonly crm: {
+    /** Empty where the row's cannot be read: then nothing is sent to the CRM. */
     readonly token: string
     readonly locationId: string
     readonly calendarId: string | undefined
@@ -28,6 +30,7 @@ export interface ClientRow {
   id: string
   client_name: string | null
   twilio_number: string
+  /** Sealed, or plain in rows of before there was a key. */
   ghl_token: string
   location_id: string
   calendar_id: string | null
@@ -36,11 +39,16 @@ export interface ClientRow {
   status: string
 }
 
+const NO_KEYS = createSecrets([])
+
+/** Where a client's token stands, for sealing it. */
+export const tokenPlace = (clientId: string) => placeOf('clients.ghl_token', clientId)
+
 /**
- * Makes a client of a row, whatever stands in it: a business with a bad setting is still answered.
- * Each setting that does not fit is left out and named in `problems`.
+ * Makes a client of a row, whatever stands in it: a business with a bad setting, or with a token that does not open,
+ * is still answered. What does not fit is left out and named in `problems`.
  */
-export function toClient(row: ClientRow): Client {
+export function toClient(row: ClientRow, secrets: Pick<Secrets, 'open'> = NO_KEYS): Client {
   const problems: string[] = []
   const name = (row.client_name ?? '').replace(/\s+/gu, ' ').trim()
   if (!name) problems.push('client_name is empty')
@@ -53,7 +61,7 @@ export function toClient(row: ClientRow): Client {
     number: row.twilio_number,
     timezone,
     crm: Object.freeze({
-      token: row.ghl_token,
+      token: readToken(row, secrets, problems),
       locationId: row.location_id,
       calendarId: row.calendar_id?.trim() || undefined,
     }),
@@ -61,6 +69,18 @@ export function toClient(row: ClientRow): Client {
     active: row.status === 'active',
     problems: Object.freeze(problems),
   })
+}
+
+function readToken({ id, ghl_token }: ClientRow, secrets: Pick<Secrets, 'open'>, problems: string[]): string {
+  try {
+    const token = secrets.open(ghl_token, tokenPlace(id))
+    if (!token) problems.push('ghl_token is empty')
+    return token
+  } catch (error) {
+    if (!(error instanceof SecretError)) throw error
+    problems.push(`ghl_token cannot be used: ${error.code}`)
+    return ''
+  }
 }
 
 function readSettings(given: unknown, problems: string[]): Readonly<ClientSettings> {

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import type { Runner } from '../database/pool.ts'
-import type { ClientRow } from './client.ts'
+import { createSecrets, type Secrets } from '../secrets.ts'
+import { type ClientRow, tokenPlace } from './client.ts'
 
 /** What is stored of a client, in the names of the table. */
 export interface NewClient {
@@ -13,8 +15,14 @@ export interface NewClient {
   status?: string
 }
 
+export interface ClientRepositoryOptions {
+  sql: Runner
+  /** Seals tokens; without it they are stored plain. */
+  secrets?: Pick<Secrets, 'seal'>
+}
+
 /** The table `clients`. */
-export function createClientRepository({ sql }: { sql: Runner }) {
+export function createClientRepository({ sql, secrets = createSecrets([]) }: ClientRepositoryOptions) {
   return {
     /** The client whose number was dialled; through the unique index idx_clients_twilio_number. */
     async byNumber(number: string, on: Runner = sql): Promise<ClientRow | undefined> {
@@ -38,22 +46,32 @@ export function createClientRepository({ sql }: { sql: Runner }) {
       return new Map(rows.map((row) => [row.id, row.twilio_number]))
     },
 
-    /** Writes the client that answers `twilio_number`, new or changed, and answers its id. */
+    /** Writes the client that answers `twilio_number`, new or changed, with its token sealed, and answers its id. */
     async put(client: NewClient, on: Runner = sql): Promise<string> {
-      const rows = await on<{ id: string }[]>`
-        insert into clients
-          (client_name, twilio_number, ghl_token, location_id, calendar_id, timezone, settings, status)
-        values (
-          ${client.client_name}, ${client.twilio_number}, ${client.ghl_token}, ${client.location_id},
-          ${client.calendar_id ?? null}, ${client.timezone ?? 'America/New_York'},
-          ${on.json((client.settings ?? {}) as never)}, ${client.status ?? 'active'}
-        )
-        on conflict (twilio_number) do update set
-          client_name = excluded.client_name, ghl_token = excluded.ghl_token, location_id = excluded.location_id,
-          calendar_id = excluded.calendar_id, timezone = excluded.timezone, settings = excluded.settings,
-          status = excluded.status
-        returning id`
-      return rows[0]?.id as string
+      const { client_name, twilio_number, location_id, calendar_id = null } = client
+      for (;;) {
+        // A token is sealed for its row, so the row's id is known before it is written.
+        const [known] = await on<
+          { id: string }[]
+        >`select id from clients where twilio_number = ${twilio_number}`
+        const id = known?.id ?? randomUUID()
+        const [written] = await on<{ id: string }[]>`
+          insert into clients
+            (id, client_name, twilio_number, ghl_token, location_id, calendar_id, timezone, settings, status)
+          values (
+            ${id}, ${client_name}, ${twilio_number}, ${secrets.seal(client.ghl_token, tokenPlace(id))},
+            ${location_id}, ${calendar_id}, ${client.timezone ?? 'America/New_York'},
+            ${on.json((client.settings ?? {}) as never)}, ${client.status ?? 'active'}
+          )
+          on conflict (twilio_number) do update set
+            client_name = excluded.client_name, ghl_token = excluded.ghl_token, location_id = excluded.location_id,
+            calendar_id = excluded.calendar_id, timezone = excluded.timezone, settings = excluded.settings,
+            status = excluded.status
+          where clients.id = excluded.id
+          returning id`
+        if (written) return written.id
+        // Somebody else wrote a client for this number in between: then it is theirs that is changed.
+      }
     },
   }
 }

@@ -1,5 +1,6 @@
 import { createLookup, SourceUnavailable } from '../cache.ts'
 import { toE164 } from '../phone.ts'
+import type { Secrets } from '../secrets.ts'
 import { type Client, toClient } from './client.ts'
 import type { ClientRepository } from './repository.ts'
 
@@ -10,6 +11,8 @@ export type Resolution =
 
 export interface ResolverOptions {
   repository: Pick<ClientRepository, 'byNumber' | 'byId' | 'numbersOf'>
+  /** Opens what is sealed; without it only plain tokens can be read. */
+  secrets?: Pick<Secrets, 'open'>
   max: number
   ttlMs: number
 }
@@ -25,13 +28,13 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const UNKNOWN: Resolution = { client: undefined, reason: 'unknown' }
 
 /** Phone number → client and id → client, through memory. */
-export function createClientResolver({ repository, max, ttlMs }: ResolverOptions) {
+export function createClientResolver({ repository, secrets, max, ttlMs }: ResolverOptions) {
   const numbers = createLookup<Client>({
     max,
     ttlMs,
     load: async (number) => {
       const row = await repository.byNumber(number)
-      return row && toClient(row)
+      return row && toClient(row, secrets)
     },
   })
   const ids = createLookup<Client>({
@@ -39,7 +42,7 @@ export function createClientResolver({ repository, max, ttlMs }: ResolverOptions
     ttlMs,
     load: async (id) => {
       const row = await repository.byId(id)
-      return row && toClient(row)
+      return row && toClient(row, secrets)
     },
   })
 
@@ -66,6 +69,11 @@ export function createClientResolver({ repository, max, ttlMs }: ResolverOptions
     for (const [id] of byId) if (!existing.has(id)) ids.forget(id)
   }
 
+  const listeners: ((id: string | undefined) => void)[] = []
+  const tell = (id?: string) => {
+    for (const listener of listeners) listener(id)
+  }
+
   return {
     /** By the number that was dialled, in any notation. Never rejects because the database is away. */
     async byNumber(number: string | undefined): Promise<Resolution> {
@@ -82,6 +90,7 @@ export function createClientResolver({ repository, max, ttlMs }: ResolverOptions
     changed(payload: string): void {
       const change = readChange(payload)
       if (!change) return void this.clear()
+      tell(change.id)
       const owned = change.removed ? undefined : change.numbers.at(-1)
       for (const number of change.numbers) {
         if (number === owned) numbers.outdate(number)
@@ -96,12 +105,21 @@ export function createClientResolver({ repository, max, ttlMs }: ResolverOptions
     async clear(): Promise<void> {
       numbers.clear()
       ids.clear()
+      tell()
       await dropMoved().catch(() => {})
+    },
+
+    /** Tells of clients that have changed; undefined: any of them may have. */
+    onChange(listener: (id: string | undefined) => void): void {
+      listeners.push(listener)
     },
 
     get size() {
       return numbers.size
     },
+
+    /** How often who was answered from where. */
+    counts: { number: numbers.counts, id: ids.counts },
   }
 }
 

@@ -1,0 +1,60 @@
+import { hash, timingSafeEqual } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+import { AppError } from '../errors.ts'
+import type { CallTokens, ProvenCall } from './call-tokens.ts'
+import { contradicts } from './identity.ts'
+
+/** What a request has proved. */
+export interface Access {
+  /** It comes from VAPI or from a program with the same secret: what it says of itself is believed. */
+  readonly trusted: boolean
+  /** It comes with the token of this call: that is whom it is about, whatever else it says. */
+  readonly call: ProvenCall | undefined
+}
+
+export interface AdmissionOptions {
+  /** Any of these makes a request trusted. */
+  webhookTokens: readonly string[]
+  /** Authentication is off: everybody is trusted. */
+  open: boolean
+  callTokens: Pick<CallTokens, 'read'>
+}
+
+/** Reads the credentials that stand in a request's headers. */
+export function createAdmission({ webhookTokens, open, callTokens }: AdmissionOptions) {
+  const isWebhookToken = createKeyset(webhookTokens)
+
+  /**
+   * What the headers prove, `secret` being one more of them that may hold a webhook token; undefined: nothing. A
+   * call's token that time or a rotation has overtaken counts for nothing, so that beside VAPI's own credential a late
+   * report is still taken.
+   * @throws AppError UNAUTHORIZED for a token that was never ours, FORBIDDEN for that of another client or call
+   */
+  return async function admit(headers: IncomingHttpHeaders, secret?: string): Promise<Access | undefined> {
+    const bearer = bearerOf(headers.authorization)
+    const trusted = open || isWebhookToken(bearer ?? secret ?? '')
+    const given = headers['x-call-token'] ?? (trusted ? undefined : bearer)
+    const call = given ? await callTokens.read(String(given)) : 'outdated'
+    if (call === 'forged') throw new AppError('UNAUTHORIZED')
+    if (call === 'outdated') return trusted ? { trusted, call: undefined } : undefined
+    const says = { number: text(headers['x-phone-number']), callId: text(headers['x-call-id']) }
+    if (contradicts(call, says)) throw new AppError('FORBIDDEN')
+    return { trusted, call }
+  }
+}
+
+export type Admission = ReturnType<typeof createAdmission>
+
+const text = (value: string | string[] | undefined) => (value === undefined ? undefined : String(value))
+
+const bearerOf = (header: string | undefined) => /^Bearer +(.+)$/i.exec(header ?? '')?.[1]?.trim()
+
+/** Whether a text is one of these secrets. How long that takes tells nothing of them. */
+export function createKeyset(secrets: readonly string[]) {
+  const digest = (secret: string) => hash('sha256', secret, 'buffer')
+  const digests = secrets.map(digest)
+  return (given: string): boolean => {
+    const wanted = digest(given)
+    return digests.filter((each) => timingSafeEqual(each, wanted)).length > 0
+  }
+}
