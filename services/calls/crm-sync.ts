@@ -5,6 +5,7 @@ import type { GhlAccount, GhlApi } from '../ghl/api.ts'
 import type { Clock } from '../time.ts'
 import { UpstreamError } from '../upstream.ts'
 import { deedsOf } from './deeds.ts'
+import type { Journal } from './journal.ts'
 import { isNoteOf, NOTE_TITLE, writeNote } from './note.ts'
 import type { Recordings } from './recordings.ts'
 import type { CallRepository, Session } from './repository.ts'
@@ -16,22 +17,29 @@ import type { SyncRepository, SyncState } from './sync-repository.ts'
  */
 export const REPORT_PATIENCE_SECONDS = 600
 
-/** Longer than the job may run, so that a lease never ends under a worker that lives. */
-const LEASE_SECONDS = 90
-const RUN_DEADLINE_MS = 60_000
+/** All that a call needs takes a second or two; a CRM that is slower is tried again later. */
+const RUN_DEADLINE_MS = 25_000
+/** Longer than one run, so that a lease never ends under a worker that lives; and one that has died is waited for. */
+const LEASE_SECONDS = 40
 
 /**
- * A request that we gave up on may still be carried out: so long a note that was sent and is not there may
- * come yet. Over twice the time that one attempt is given.
+ * A request that we gave up on may still be carried out: so long a note that was sent and is not there may come yet.
+ * An attempt is given 4 s, and nobody waits for the note.
  */
-const NOTE_SETTLE_SECONDS = 10
+const NOTE_SETTLE_SECONDS = 60
 
 /** Where a note's times are told for a client whose zone is not usable. */
 const FALLBACK_ZONE = 'UTC'
 
-/** Somebody else works on this call at this moment, or the database did not say whose it is: try later. */
+/** Somebody else works on this call at this moment, or it is not known yet what became of a request: try later. */
 export class SyncPostponed extends Error {
   override readonly name = 'SyncPostponed'
+  readonly afterSeconds: number
+
+  constructor(message: string, afterSeconds: number) {
+    super(message)
+    this.afterSeconds = afterSeconds
+  }
 }
 
 export interface CrmSyncOptions {
@@ -40,7 +48,14 @@ export interface CrmSyncOptions {
   clients: Pick<ClientResolver, 'byId'>
   ghl: GhlApi
   recordings: Pick<Recordings, 'linkOf'>
+  journal: Pick<Journal, 'synced'>
   clock: Clock
+}
+
+/** What one run did in the CRM. */
+interface Done {
+  contact?: 'found' | 'created'
+  note?: 'written' | 'rewritten'
 }
 
 /**
@@ -51,11 +66,12 @@ export interface CrmSyncOptions {
  * - When the call is over, one note about it is on that contact. It names the call, and is looked for before
  *   it is written again after an attempt whose outcome is not known.
  */
-export function createCrmSync({ calls, syncs, clients, ghl, recordings, clock }: CrmSyncOptions) {
-  async function contactOf(session: Session, account: GhlAccount): Promise<string | undefined> {
+export function createCrmSync({ calls, syncs, clients, ghl, recordings, journal, clock }: CrmSyncOptions) {
+  async function contactOf(session: Session, account: GhlAccount, done: Done): Promise<string | undefined> {
     if (session.ghl_contact_id) return session.ghl_contact_id
     if (!session.caller) return undefined
-    const { contact } = await account.contacts.findOrCreate({ phone: session.caller })
+    const { contact, existed } = await account.contacts.findOrCreate({ phone: session.caller })
+    done.contact = existed ? 'found' : 'created'
     const call = {
       clientId: session.client_id,
       callId: session.vapi_call_id,
@@ -87,7 +103,7 @@ export function createCrmSync({ calls, syncs, clients, ghl, recordings, clock }:
     })
   }
 
-  async function syncNote(session: Session, client: Client, state: SyncState, notes: Notes) {
+  async function syncNote(session: Session, client: Client, state: SyncState, notes: Notes, done: Done) {
     const sync = { clientId: session.client_id, sessionId: session.id, lease: state.lease }
     const body = await noteOf(session, client)
     const digest = createHash('sha256').update(body).digest('base64url')
@@ -97,17 +113,19 @@ export function createCrmSync({ calls, syncs, clients, ghl, recordings, clock }:
     if (!noteId && state.attempt_age !== null) {
       noteId = (await notes.all()).find((note) => isNoteOf(session.vapi_call_id, note.body))?.id
       if (!noteId && state.attempt_age < NOTE_SETTLE_SECONDS)
-        throw new SyncPostponed('a note was sent and may still come')
+        throw new SyncPostponed('a note was sent and may still come', NOTE_SETTLE_SECONDS - state.attempt_age)
     }
+    const rewritten = noteId !== undefined
     if (noteId) await notes.rewrite(noteId, body)
     else {
-      if (!(await syncs.noteAttempted(sync))) throw new SyncPostponed('the lease has run out')
+      if (!(await syncs.noteAttempted(sync))) throw new SyncPostponed('the lease has run out', 1)
       noteId = await notes.add(body).catch(async (error) => {
         const refused = error instanceof UpstreamError && error.outcome === 'none'
         if (refused) await syncs.noteRefused(sync).catch(() => {})
         throw error
       })
     }
+    done.note = rewritten ? 'rewritten' : 'written'
     await syncs.noteWritten(sync, noteId, digest)
   }
 
@@ -117,24 +135,39 @@ export function createCrmSync({ calls, syncs, clients, ghl, recordings, clock }:
       if (!(await calls.byId(clientId, sessionId))) return
       const resolution = await clients.byId(clientId)
       if (!resolution.client) {
-        if (resolution.reason === 'unavailable') throw new SyncPostponed('the client could not be read')
+        if (resolution.reason === 'unavailable') throw new SyncPostponed('the client could not be read', 5)
         return
       }
       const { client } = resolution
       const state = await syncs.lease(clientId, sessionId, LEASE_SECONDS)
-      if (!state) throw new SyncPostponed('the call is being synced by another worker')
+      if (!state) throw new SyncPostponed('the call is being synced by another worker', LEASE_SECONDS / 4)
+      const done: Done = {}
+      const begun = performance.now()
+      let callId: string | undefined
       let synced = false
+      let failure: unknown
       try {
         // Read under the lease: whoever held it before may have changed it.
         const session = await calls.byId(clientId, sessionId)
         if (!session) return
-        const account = ghl.forClient({ ...client.crm, signal: AbortSignal.timeout(RUN_DEADLINE_MS) })
-        const contactId = await contactOf(session, account)
+        callId = session.vapi_call_id
+        const signal = AbortSignal.timeout(RUN_DEADLINE_MS)
+        const account = ghl.forClient({ clientId, ...client.crm, signal, priority: 'background' })
+        const contactId = await contactOf(session, account, done)
         const due = isNoteDue(session)
-        if (contactId && due) await syncNote(session, client, state, notesOf(account, contactId))
+        if (contactId && due) await syncNote(session, client, state, notesOf(account, contactId), done)
         synced = due
+      } catch (error) {
+        failure = error
+        throw error
       } finally {
         await syncs.release({ clientId, sessionId, lease: state.lease }, synced)
+        if (callId && (failure || done.contact || done.note))
+          await journal.synced(clientId, callId, {
+            ...done,
+            ms: Math.round(performance.now() - begun),
+            ...(failure instanceof Error && { error: failure.message }),
+          })
       }
     },
   }

@@ -1,4 +1,5 @@
 import { firstText, record, text } from '../json.ts'
+import type { ConsentFact, Notice } from '../privacy/consent.ts'
 import { cleanJson } from '../text.ts'
 import { toInstant } from '../time.ts'
 import type { CallMessage } from '../vapi/messages.ts'
@@ -24,6 +25,8 @@ export interface CallFacts {
   context: Record<string, unknown>
   reported: boolean
   ended: boolean
+  /** What the caller was told or asked about the recording. */
+  consent: ConsentFact | undefined
 }
 
 const STATUSES = new Set(['scheduled', 'queued', 'ringing', 'in-progress', 'forwarding', 'ended'])
@@ -37,8 +40,20 @@ export const EVENT_KEY_MAX = 300
 /** PostgreSQL's numeric(12, 6) refuses more. */
 const COST_MAX = 999_999
 
-/** Reads a lifecycle message; `receivedAt` stands in where the message does not say when it was sent. */
-export function readFacts(message: CallMessage, receivedAt: Temporal.Instant): CallFacts {
+/**
+ * Reads a lifecycle message; `receivedAt` stands in where the message does not say when it was sent. `notice` is what
+ * the client's calls begin with about the recording, if anything.
+ */
+export function readFacts(
+  message: CallMessage,
+  receivedAt: Temporal.Instant,
+  notice?: Notice | undefined,
+): CallFacts {
+  const facts = readMessage(message, receivedAt)
+  return notice ? { ...facts, consent: { ...notice, at: facts.startedAt.toString() } } : facts
+}
+
+function readMessage(message: CallMessage, receivedAt: Temporal.Instant): CallFacts {
   const { sentAt } = message
   const latest = receivedAt.add({ seconds: CLOCK_SKEW_SECONDS })
   const at = sentAt && Temporal.Instant.compare(sentAt, latest) <= 0 ? sentAt : receivedAt
@@ -74,6 +89,7 @@ const NOTHING: Omit<CallFacts, 'eventKey' | 'startedAt'> = Object.freeze({
   context: {},
   reported: false,
   ended: false,
+  consent: undefined,
 })
 
 function statusUpdate({ body }: CallMessage, facts: CallFacts, at: Temporal.Instant): CallFacts {

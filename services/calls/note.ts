@@ -32,6 +32,7 @@ export function writeNote({ session, deeds, recording, zone }: NoteFacts): strin
     session.summary && `Summary: ${session.summary}`,
     ...deeds.appointments.map(({ fate, title, time }) => `${FATES[fate]}: ${title}, ${when(time, zone)}`),
     ...deeds.messages.map((message) => `Message: ${singleLine(message)}`),
+    session.withheld && 'The caller did not agree to a recording: nothing of what was said is kept.',
     recording && `Recording: ${recording.url}${recording.expires ? ' (this link expires)' : ''}`,
     mark(session.vapi_call_id),
   ]

@@ -1,4 +1,4 @@
-import type { Database, Runner } from '../database/pool.ts'
+import type { Notice } from '../privacy/consent.ts'
 import type { Clock } from '../time.ts'
 import type { CallMessage } from '../vapi/messages.ts'
 import { REPORT_PATIENCE_SECONDS } from './crm-sync.ts'
@@ -12,28 +12,24 @@ export interface SyncJob {
 }
 
 export interface RecorderOptions {
-  sql: Pick<Database, 'begin'>
-  calls: CallRepository
+  calls: Pick<CallRepository, 'record'>
   clock: Clock
-  /** Queues the CRM's share of the work in the same transaction. */
-  enqueueSync: (job: SyncJob, options: { tx: Runner; afterSeconds?: number }) => Promise<void>
+  /** The trace that the work belongs to, if there is one. */
+  trace?: () => string | undefined
   /** Told after the commit that there may be work. */
   wake: () => void
 }
 
-/** Takes in what VAPI tells about a call. When it returns, session, event and job are committed. */
-export function createRecorder({ sql, calls, clock, enqueueSync, wake }: RecorderOptions) {
+/** Takes in what VAPI tells about a call. When it returns, session, event and the work they make are committed. */
+export function createRecorder({ calls, clock, trace, wake }: RecorderOptions) {
   return {
-    async record(message: CallMessage, call: CallIdentity): Promise<void> {
-      const facts = readFacts(message, clock())
-      await sql.begin(async (tx) => {
-        const session = await calls.record(call, message.type, facts, tx)
-        const job = { clientId: session.client_id, sessionId: session.id }
-        if (session.first_event || facts.reported) await enqueueSync(job, { tx })
-        // In case no report ever comes. Not a moment too early: nobody would look again.
-        if (facts.ended && !facts.reported)
-          await enqueueSync(job, { tx, afterSeconds: REPORT_PATIENCE_SECONDS + 2 * CLOCK_SKEW_SECONDS })
-      })
+    /** `notice`: what the call began with about the recording, if anything. */
+    async record(message: CallMessage, call: CallIdentity, notice?: Notice): Promise<void> {
+      const facts = readFacts(message, clock(), notice)
+      // In case no report ever comes. Not a moment too early: nobody would look again.
+      const late = facts.ended ? [REPORT_PATIENCE_SECONDS + 2 * CLOCK_SKEW_SECONDS] : []
+      const due = facts.reported ? { always: [0] } : { first: 0, always: late }
+      await calls.record(call, message.type, facts, { queue: 'crm-sync', due, trace: trace?.() })
       wake()
     },
   }

@@ -1,4 +1,4 @@
-import type { Runner } from '../database/pool.ts'
+import type { Database, Runner } from '../database/pool.ts'
 import type { ToolOutcome } from './deeds.ts'
 import { type CallFacts, EVENT_KEY_MAX } from './facts.ts'
 
@@ -19,6 +19,8 @@ export interface Session {
   context: Record<string, unknown>
   ghl_contact_id: string | null
   reported_at: Temporal.Instant | null
+  /** The caller was asked, and has not agreed to anything being kept of what was said. */
+  withheld: boolean
 }
 
 type Times = 'started_at' | 'ended_at' | 'reported_at'
@@ -37,91 +39,151 @@ export interface ToolEvent {
   payload: Record<string, unknown>
 }
 
+/** Background work about a session, committed together with it. */
+export interface SessionWork {
+  queue: string
+  /** Seconds until it is due: `first` for the first event of a session, `always` for any. */
+  due: { first?: number; always?: readonly number[] }
+  /** Of the request that makes it; a W3C traceparent. */
+  trace?: string | undefined
+}
+
+/** What row-level security answers where a row belongs to another client. */
+const isForeign = (error: unknown) => (error as { code?: unknown } | null)?.code === '42501'
+
 /** Handed over as text: the driver would make a Date of it, which has no microseconds, where a report's context has. */
 const iso = (at: Temporal.Instant | undefined) => at?.toString() ?? null
 
 /** The tables `voice_sessions` and `call_events`. */
-export function createCallRepository({ sql }: { sql: Runner }) {
-  return {
+export function createCallRepository({ sql }: { sql: Database }) {
+  const repository = {
     /**
-     * Takes in what a message says: one statement for the session and the event. Each column merges so that
-     * neither order nor repetition matters: the greater value wins, the longer text, the further status, a
+     * Takes in what a message says, and queues the work it makes: one statement for the session, the event and the
+     * outbox, so that they are committed together and in one way to the database and back. Each column merges so
+     * that neither order nor repetition matters: the greater value wins, the longer text, the further status, a
      * report's times. A session stays with the client it was made for.
      */
-    async record(call: CallIdentity, type: string, facts: CallFacts, on: Runner = sql) {
-      const rows = await on<{ id: string; client_id: string; first_event: boolean }[]>`
-        with session as (
-          insert into voice_sessions as s (
-            client_id, vapi_call_id, caller, called_number, started_at, ended_at, status, ended_reason,
-            duration_seconds, cost, recording_url, transcript, summary, context, reported_at
-          ) values (
-            ${call.clientId}, ${call.callId}, ${call.caller ?? null}, ${call.calledNumber ?? null},
-            ${iso(facts.startedAt)}::text::timestamptz, ${iso(facts.endedAt)}::text::timestamptz, ${facts.status ?? null}, ${facts.endedReason ?? null},
-            ${facts.durationSeconds ?? null}, ${facts.cost ?? null}, ${facts.recordingUrl ?? null},
-            ${facts.transcript ?? null}, ${facts.summary ?? null}, ${on.json(facts.context as never)},
-            case when ${facts.reported} then now() end
+    async record(
+      call: CallIdentity,
+      type: string,
+      facts: CallFacts,
+      work: SessionWork,
+      on?: Runner,
+    ): Promise<void> {
+      const { first, always = [] } = work.due
+      try {
+        await (on ?? sql.forOwnScope(call.clientId))`
+          with scope as (
+            -- Read before any row is written, so that the policies see it.
+            select set_config('app.client_id', ${call.clientId}, true) as id
+          ), session as (
+            insert into voice_sessions as s (
+              client_id, vapi_call_id, caller, called_number, started_at, ended_at, status, ended_reason,
+              duration_seconds, cost, recording_url, transcript, summary, context, reported_at, consent
+            )
+            select
+              ${call.clientId}::uuid, ${call.callId}::text, ${call.caller ?? null}::text,
+              ${call.calledNumber ?? null}::text, ${iso(facts.startedAt)}::text::timestamptz,
+              ${iso(facts.endedAt)}::text::timestamptz, ${facts.status ?? null}::text,
+              ${facts.endedReason ?? null}::text, ${facts.durationSeconds ?? null}::integer,
+              ${facts.cost ?? null}::numeric, ${facts.recordingUrl ?? null}::text, ${facts.transcript ?? null}::text,
+              ${facts.summary ?? null}::text, ${sql.json(facts.context as never)}::jsonb,
+              case when ${facts.reported}::boolean then now() end, ${facts.consent ? sql.json({ ...facts.consent }) : null}::jsonb
+            from scope
+            -- A call that was erased is not brought back.
+            where not is_erased(scope.id::uuid, ${call.callId})
+            on conflict (vapi_call_id) do update set
+              client_id = coalesce(s.client_id, excluded.client_id),
+              caller = greatest(s.caller, excluded.caller),
+              called_number = greatest(s.called_number, excluded.called_number),
+              started_at = coalesce(
+                (merge_facts(s.context, excluded.context) ->> 'startedAt')::timestamptz,
+                case when s.context ? 'provisional' then excluded.started_at end,
+                least(s.started_at, excluded.started_at)
+              ),
+              ended_at = coalesce(
+                (merge_facts(s.context, excluded.context) ->> 'endedAt')::timestamptz,
+                least(s.ended_at, excluded.ended_at)
+              ),
+              status = case
+                when call_status_rank(excluded.status) > call_status_rank(s.status) then excluded.status
+                else s.status
+              end,
+              ended_reason = greatest(s.ended_reason, excluded.ended_reason),
+              duration_seconds = greatest(s.duration_seconds, excluded.duration_seconds),
+              cost = greatest(s.cost, excluded.cost),
+              recording_url = fuller_text(s.recording_url, excluded.recording_url),
+              transcript = fuller_text(s.transcript, excluded.transcript),
+              summary = fuller_text(s.summary, excluded.summary),
+              context = merge_facts(s.context - 'provisional', excluded.context),
+              reported_at = least(s.reported_at, excluded.reported_at),
+              consent = merge_consent(s.consent, excluded.consent),
+              updated_at = now()
+            returning id, client_id, (xmax = 0) as first_event
+          ), event as (
+            insert into call_events as e (client_id, vapi_call_id, event_key, type, payload)
+            select client_id, ${call.callId}, ${facts.eventKey}, ${type}, ${sql.json(facts.payload as never)}::jsonb
+            from session
+            on conflict (client_id, vapi_call_id, event_key) do update
+              set payload = merge_facts(e.payload, excluded.payload)
           )
-          on conflict (vapi_call_id) do update set
-            client_id = coalesce(s.client_id, excluded.client_id),
-            caller = greatest(s.caller, excluded.caller),
-            called_number = greatest(s.called_number, excluded.called_number),
-            started_at = coalesce(
-              (merge_facts(s.context, excluded.context) ->> 'startedAt')::timestamptz,
-              case when s.context ? 'provisional' then excluded.started_at end,
-              least(s.started_at, excluded.started_at)
-            ),
-            ended_at = coalesce(
-              (merge_facts(s.context, excluded.context) ->> 'endedAt')::timestamptz,
-              least(s.ended_at, excluded.ended_at)
-            ),
-            status = case
-              when call_status_rank(excluded.status) > call_status_rank(s.status) then excluded.status else s.status
-            end,
-            ended_reason = greatest(s.ended_reason, excluded.ended_reason),
-            duration_seconds = greatest(s.duration_seconds, excluded.duration_seconds),
-            cost = greatest(s.cost, excluded.cost),
-            recording_url = fuller_text(s.recording_url, excluded.recording_url),
-            transcript = fuller_text(s.transcript, excluded.transcript),
-            summary = fuller_text(s.summary, excluded.summary),
-            context = merge_facts(s.context - 'provisional', excluded.context),
-            reported_at = least(s.reported_at, excluded.reported_at),
-            updated_at = now()
-          returning id, client_id, (xmax = 0) as first_event
-        ), event as (
-          insert into call_events as e (client_id, vapi_call_id, event_key, type, payload)
-          select client_id, ${call.callId}, ${facts.eventKey}, ${type}, ${on.json(facts.payload as never)} from session
-          on conflict (client_id, vapi_call_id, event_key) do update set payload = merge_facts(e.payload, excluded.payload)
-        )
-        select id, client_id, first_event from session`
-      return rows[0] as { id: string; client_id: string; first_event: boolean }
+          insert into outbox (client_id, queue, data, due_at)
+          select client_id, ${work.queue}, jsonb_strip_nulls(jsonb_build_object(
+              'clientId', client_id, 'sessionId', id, 'trace', ${work.trace ?? null}::text
+            )),
+            now() + make_interval(secs => seconds)
+          from session, (
+            select ${first ?? null}::float as seconds, true as only_first
+            union all select value::float, false from jsonb_array_elements_text(${sql.json(always)}::jsonb)
+          ) due
+          where seconds is not null and (first_event or not only_first)`
+      } catch (error) {
+        if (on || !isForeign(error)) throw error
+        // The call is known as another client's: it stays with that one, whatever the message says.
+        await repository.record(call, type, facts, work, sql.forAllClients)
+      }
     },
 
     /** Keeps what tool calls of a call came to; a repetition changes nothing. */
-    async recordTools({ clientId, callId }: CallIdentity, events: readonly ToolEvent[], on: Runner = sql) {
+    async recordTools(
+      { clientId, callId }: CallIdentity,
+      events: readonly ToolEvent[],
+      on: Runner = sql.forOwnScope(clientId),
+    ) {
       const rows = events.map(({ toolCallId, payload }) => ({
         key: `tool-calls:${toolCallId}`.slice(0, EVENT_KEY_MAX),
         payload,
       }))
       await on`
+        with scope as (
+          -- Read before any row is written, so that the policies see it.
+          select set_config('app.client_id', ${clientId}, true)::uuid as client_id
+        )
         insert into call_events (client_id, vapi_call_id, event_key, type, payload)
-        select ${clientId}, ${callId}, key, 'tool-calls', payload
-        from jsonb_to_recordset(${on.json(rows as never)}) as event (key text, payload jsonb)
+        select client_id, ${callId}, key, 'tool-calls', payload
+        from scope, jsonb_to_recordset(${on.json(rows as never)}) as event (key text, payload jsonb)
+        where not is_erased(client_id, ${callId})
         -- always in one order, so that two deliveries of the same message cannot wait for each other
         order by key
         on conflict (client_id, vapi_call_id, event_key) do nothing`
     },
 
-    /** The client that a call belongs to, and its contact, if the call is known. */
-    async ownerOf(callId: string, on: Runner = sql) {
-      const rows = await on<{ client_id: string | null; ghl_contact_id: string | null }[]>`
-        select client_id, ghl_contact_id from voice_sessions where vapi_call_id = ${callId}`
+    /** The client that a call belongs to, if the call is known. */
+    async ownerOf(callId: string, on: Runner = sql.forAllClients) {
+      const rows = await on<{ client_id: string | null }[]>`
+        select client_id from voice_sessions where vapi_call_id = ${callId}`
       return rows[0]
     },
 
-    async byId(clientId: string, sessionId: string, on: Runner = sql): Promise<Session | undefined> {
+    async byId(
+      clientId: string,
+      sessionId: string,
+      on: Runner = sql.forClient(clientId),
+    ): Promise<Session | undefined> {
       const rows = await on<SessionRow[]>`
         select id, client_id, vapi_call_id, caller, called_number, started_at, ended_at, status, ended_reason,
-          duration_seconds, recording_url, summary, context, ghl_contact_id, reported_at
+          duration_seconds, recording_url, summary, context, ghl_contact_id, reported_at,
+          words_withheld(consent) as withheld
         from voice_sessions where client_id = ${clientId} and id = ${sessionId}`
       const [row] = rows
       return (
@@ -135,7 +197,7 @@ export function createCallRepository({ sql }: { sql: Runner }) {
     },
 
     /** VAPI's id of the call that has a recording. */
-    async recordedCallOf(sessionId: string, on: Runner = sql): Promise<string | undefined> {
+    async recordedCallOf(sessionId: string, on: Runner = sql.forAllClients): Promise<string | undefined> {
       const rows = await on<{ vapi_call_id: string }[]>`
         select vapi_call_id from voice_sessions where id = ${sessionId} and recording_url is not null`
       return rows[0]?.vapi_call_id
@@ -143,27 +205,36 @@ export function createCallRepository({ sql }: { sql: Runner }) {
 
     /**
      * Stores the caller's contact and answers which one the session has: the first one stays. The session is
-     * made if no message has made it yet; its start is provisional until one tells.
+     * made if no message has made it yet; its start is provisional until one tells. Undefined: the call is another
+     * client's, or was erased.
      */
-    async setContact(call: CallIdentity, contactId: string, on: Runner = sql): Promise<string | undefined> {
+    async setContact(
+      call: CallIdentity,
+      contactId: string,
+      on: Runner = sql.forClient(call.clientId),
+    ): Promise<string | undefined> {
       const rows = await on<{ ghl_contact_id: string }[]>`
         insert into voice_sessions as s (client_id, vapi_call_id, caller, called_number, ghl_contact_id, context)
-        values (
-          ${call.clientId}, ${call.callId}, ${call.caller ?? null}, ${call.calledNumber ?? null}, ${contactId},
-          '{"provisional": true}'
-        )
+        select
+          ${call.clientId}::uuid, ${call.callId}::text, ${call.caller ?? null}::text,
+          ${call.calledNumber ?? null}::text, ${contactId}::text, '{"provisional": true}'
+        where not is_erased(${call.clientId}, ${call.callId})
         on conflict (vapi_call_id) do update set
           caller = greatest(s.caller, excluded.caller),
           called_number = greatest(s.called_number, excluded.called_number),
           ghl_contact_id = coalesce(s.ghl_contact_id, excluded.ghl_contact_id),
           updated_at = now()
           where s.client_id = excluded.client_id
-        returning ghl_contact_id`
+        returning ghl_contact_id`.catch((error: unknown) => (isForeign(error) ? [] : Promise.reject(error)))
       return rows[0]?.ghl_contact_id
     },
 
     /** Payloads of the tool calls of a call that did something, in the order they came. */
-    async toolEvents(clientId: string, callId: string, on: Runner = sql): Promise<ToolOutcome[]> {
+    async toolEvents(
+      clientId: string,
+      callId: string,
+      on: Runner = sql.forClient(clientId),
+    ): Promise<ToolOutcome[]> {
       const rows = await on<{ payload: ToolOutcome }[]>`
         select payload from call_events
         where client_id = ${clientId} and vapi_call_id = ${callId} and type = 'tool-calls' and payload ? 'output'
@@ -171,6 +242,7 @@ export function createCallRepository({ sql }: { sql: Runner }) {
       return rows.map(({ payload }) => payload)
     },
   }
+  return repository
 }
 
 export type CallRepository = ReturnType<typeof createCallRepository>

@@ -1,4 +1,4 @@
-import type { Runner } from '../database/pool.ts'
+import type { Database, Runner } from '../database/pool.ts'
 
 export interface SyncState {
   /** Names this lease; whoever lets it run out can no longer write under it. */
@@ -21,7 +21,7 @@ const held = ({ clientId, sessionId, lease }: SyncKey, on: Runner) =>
   on`client_id = ${clientId} and voice_session_id = ${sessionId} and leased_until = ${lease}::text::timestamptz`
 
 /** The table `crm_syncs`: how far the CRM has come with each call. */
-export function createSyncRepository({ sql }: { sql: Runner }) {
+export function createSyncRepository({ sql }: { sql: Pick<Database, 'forClient'> }) {
   return {
     /**
      * Takes the sync of a call for `seconds`, and answers how far it is; undefined if somebody else has it.
@@ -31,7 +31,7 @@ export function createSyncRepository({ sql }: { sql: Runner }) {
       clientId: string,
       sessionId: string,
       seconds: number,
-      on: Runner = sql,
+      on: Runner = sql.forClient(clientId),
     ): Promise<SyncState | undefined> {
       const rows = await on<SyncState[]>`
         insert into crm_syncs as c (client_id, voice_session_id, leased_until)
@@ -44,21 +44,21 @@ export function createSyncRepository({ sql }: { sql: Runner }) {
     },
 
     /** Gives the sync back, unless it has passed to somebody else. */
-    async release(sync: SyncKey, synced: boolean, on: Runner = sql): Promise<void> {
+    async release(sync: SyncKey, synced: boolean, on: Runner = sql.forClient(sync.clientId)): Promise<void> {
       await on`
         update crm_syncs set leased_until = null, synced_at = case when ${synced} then now() else synced_at end
         where ${held(sync, on)}`
     },
 
     /** Before a note is sent: from now on it may exist without our knowing. False if the lease has run out. */
-    async noteAttempted(sync: SyncKey, on: Runner = sql): Promise<boolean> {
+    async noteAttempted(sync: SyncKey, on: Runner = sql.forClient(sync.clientId)): Promise<boolean> {
       const rows = await on`
         update crm_syncs set note_attempted_at = now() where ${held(sync, on)} returning voice_session_id`
       return rows.length > 0
     },
 
     /** It is certain that the note which was sent does not exist. */
-    async noteRefused(sync: SyncKey, on: Runner = sql): Promise<void> {
+    async noteRefused(sync: SyncKey, on: Runner = sql.forClient(sync.clientId)): Promise<void> {
       await on`update crm_syncs set note_attempted_at = null where ${held(sync, on)}`
     },
 
@@ -67,7 +67,7 @@ export function createSyncRepository({ sql }: { sql: Runner }) {
       { clientId, sessionId }: SyncKey,
       noteId: string,
       digest: string,
-      on: Runner = sql,
+      on: Runner = sql.forClient(clientId),
     ): Promise<void> {
       await on`
         update crm_syncs set note_id = ${noteId}, note_digest = ${digest}

@@ -3,6 +3,7 @@ import { createAppointments } from './appointments.ts'
 import { type CalendarFacts, createCalendars } from './calendars.ts'
 import { createContacts, type Identified } from './contacts.ts'
 import { createConversations } from './conversations.ts'
+import { createInspection } from './inspection.ts'
 import { createTasks } from './tasks.ts'
 import { createTransport, type GhlOptions, type GhlScope } from './transport.ts'
 
@@ -16,7 +17,7 @@ const CALENDARS_MAX = 10_000
  */
 export function createGhlApi(options: GhlOptions) {
   const transport = createTransport(options)
-  // Shared by all accounts, so every key holds the account's token: who has another token sees nothing of it.
+  // Shared by all accounts, so every key holds the client's id: nobody else sees anything of it. Tokens change.
   const searches = new Map<string, Promise<Identified>>()
   const calendars = new LRUCache<string, CalendarFacts>({ max: CALENDARS_MAX, ttl: CALENDAR_TTL_MS })
   return {
@@ -27,6 +28,7 @@ export function createGhlApi(options: GhlOptions) {
         calendars: createCalendars(send, scope, calendars),
         appointments: createAppointments(send, scope),
         conversations: createConversations(send, scope),
+        inspection: createInspection(send, scope),
         tasks: createTasks(send, scope),
       }
     },

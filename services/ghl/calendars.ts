@@ -76,7 +76,7 @@ export function createCalendars(send: GhlSend, scope: GhlScope, known: LRUCache<
 
     /** The calendar's own settings, which may be five minutes old. */
     async facts(): Promise<CalendarFacts> {
-      const key = JSON.stringify([scope.token, calendarId])
+      const key = JSON.stringify([scope.clientId, scope.locationId, calendarId])
       const facts = known.get(key) ?? readFacts(await send({ method: 'GET', path, version }))
       known.set(key, facts)
       return facts

@@ -120,7 +120,7 @@ export function createContacts(send: GhlSend, scope: GhlScope, searches: Map<str
      * where there is none. Whoever asks for the same person meanwhile gets the same contact.
      */
     async findOrCreate(key: ContactKey): Promise<Identified> {
-      const id = JSON.stringify([scope.locationId, scope.token, key.phone ?? key.email])
+      const id = JSON.stringify([scope.clientId, scope.locationId, key.phone ?? key.email])
       for (let other = searches.get(id); other; other = searches.get(id)) {
         const found = await other.catch(() => undefined)
         const by = key.phone ? 'phone' : 'email'
@@ -161,6 +161,14 @@ export function createContacts(send: GhlSend, scope: GhlScope, searches: Map<str
     async updateNote(contactId: string, noteId: string, title: string, body: string): Promise<void> {
       const path = `${pathOf(contactId)}/notes/${encodeURIComponent(noteId)}`
       await send({ method: 'PUT', path, body: { title, body }, version })
+    },
+
+    /** Deletes a note. One that is not there, or no longer, is no failure. */
+    async removeNote(contactId: string, noteId: string): Promise<void> {
+      const path = `${pathOf(contactId)}/notes/${encodeURIComponent(noteId)}`
+      await send({ method: 'DELETE', path, version, repeatable: true }).catch((error: unknown) => {
+        if (!(error instanceof UpstreamError) || error.status !== 404) throw error
+      })
     },
   }
 }

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
-import { createSender, parseJson, UpstreamError } from '../upstream.ts'
+import { createSender, NotSent, operationOf, parseJson, UpstreamError } from '../upstream.ts'
+import type { Errand, Governor } from './governor.ts'
 
 /** Versions of the GHL API by part, as its documentation has them; another value is refused or answers otherwise. */
 export const VERSION = { contacts: '2021-07-28', calendars: '2021-04-15' } as const
@@ -24,15 +25,13 @@ export interface GhlRequest {
 export interface GhlOptions {
   baseUrl: string
   dispatcher: Dispatcher
+  governor: Governor
   attemptDeadlineMs?: number
 }
 
 /** Whose account it is, and how long whoever asks will wait. */
-export interface GhlScope {
-  token: string
-  locationId: string
-  calendarId: string | undefined
-  signal: AbortSignal
+export interface GhlScope extends Errand {
+  readonly calendarId: string | undefined
 }
 
 export type GhlSend = (request: GhlRequest) => Promise<Record<string, unknown>>
@@ -43,8 +42,9 @@ export type GhlSend = (request: GhlRequest) => Promise<Record<string, unknown>>
  */
 export function createTransport(options: GhlOptions): (scope: GhlScope) => GhlSend {
   const sender = createSender({ deadlineMs: options.attemptDeadlineMs ?? ATTEMPT_DEADLINE_MS, ...options })
+  const { governor } = options
 
-  async function attempt({ token, signal }: GhlScope, request: GhlRequest) {
+  async function exchange(token: string, signal: AbortSignal, request: GhlRequest) {
     const { version, repeatable: _, ...rest } = request
     const { status, text } = await sender({
       ...rest,
@@ -60,12 +60,16 @@ export function createTransport(options: GhlOptions): (scope: GhlScope) => GhlSe
     })
   }
 
+  const attempt = (scope: GhlScope, request: GhlRequest) =>
+    governor.send('rest', scope, operationOf(request), (token) => exchange(token, scope.signal, request))
+
   return (scope) => async (request) => {
     try {
       return await attempt(scope, request)
     } catch (error) {
       if (!(error instanceof UpstreamError) || scope.signal.aborted) throw error
-      if (!isSafeAgain(request, error)) throw error
+      // Held back by ourselves, and not for a moment.
+      if (error instanceof NotSent || !isSafeAgain(request, error)) throw error
       const wait = error.status === 429 ? (error.retryAfterSeconds ?? 0) * 1_000 : 0
       if (wait > 0) await pause(wait, undefined, { signal: scope.signal }).catch(() => {})
       if (scope.signal.aborted) throw error

@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto'
+import type { Client } from '../clients/client.ts'
+import type { Clock } from '../time.ts'
+import type { SentAssistant, Step, StepRepository } from './steps-repository.ts'
+
+/** Answering the phone does not wait for this; what is to be written goes together a few times a second. */
+const WRITE_EVERY_MS = 250
+/** More calls than that at a stroke and a database that is slow: what is too much is left out, and said. */
+const WAITING_MAX = 2_000
+/** Versions of assistants that are known to be stored. */
+const KNOWN_MAX = 20_000
+
+export interface JournalOptions {
+  steps: StepRepository
+  clock: Clock
+  log: { warn(facts: object, message: string): void }
+}
+
+/** An assistant that answered a call. */
+export interface Answered {
+  client: Client
+  callId: string
+  source: string
+  /** What the assistant was told of this call; no secrets. */
+  words: Record<string, string | undefined>
+  /** The assistant with names in place of the words. Asked for once for each version. */
+  assistant: () => unknown
+}
+
+/**
+ * Writes down what this server does about its calls, for their timelines. It costs nobody any time, so what the
+ * server did in the second before a crash may be missing.
+ */
+export function createJournal({ steps, clock, log }: JournalOptions) {
+  // By call: VAPI may ask twice, and then the later answer is the one that counts.
+  const waiting = new Map<string, Step>()
+  const versions = new Map<string, SentAssistant>()
+  const digests = new WeakMap<Client, string>()
+  const known = new Set<string>()
+  let lost = 0
+  let writing: Promise<void> | undefined
+
+  function digestOf({ client, assistant }: Answered): string {
+    const found = digests.get(client)
+    if (found) return found
+    const made = assistant()
+    const digest = createHash('sha256').update(JSON.stringify(made)).digest('base64url').slice(0, 22)
+    digests.set(client, digest)
+    const key = `${client.id} ${digest}`
+    if (!known.has(key)) versions.set(key, { clientId: client.id, digest, assistant: made })
+    return digest
+  }
+
+  async function write(): Promise<void> {
+    if (lost > 0) log.warn({ lost }, 'calls were answered faster than it could be written down')
+    lost = 0
+    if (waiting.size === 0) return
+    const some = [...waiting.values()]
+    const sent = [...versions]
+    waiting.clear()
+    versions.clear()
+    try {
+      await steps.add(
+        some,
+        sent.map(([, version]) => version),
+      )
+      if (known.size > KNOWN_MAX) known.clear()
+      for (const [key] of sent) known.add(key)
+    } catch (error) {
+      log.warn({ steps: some.length, err: error }, 'calls were answered, which could not be written down')
+      // A version is sent again with the next call of its client.
+      for (const [key, version] of sent) if (versions.size < WAITING_MAX) versions.set(key, version)
+    }
+  }
+
+  const flush = () => {
+    writing ??= write().finally(() => {
+      writing = undefined
+    })
+    return writing
+  }
+  const timer = setInterval(() => void flush(), WRITE_EVERY_MS).unref()
+
+  return {
+    answered(answer: Answered): void {
+      if (waiting.size >= WAITING_MAX) {
+        lost += 1
+        return
+      }
+      const { client, callId, source, words } = answer
+      const payload = { assistant: digestOf(answer), source, ...words }
+      waiting.set(callId, { clientId: client.id, callId, kind: 'assistant', at: clock().toString(), payload })
+    },
+
+    /** One attempt to make the CRM agree with a call. Never rejects. */
+    async synced(clientId: string, callId: string, payload: Record<string, unknown>): Promise<void> {
+      await steps
+        .add([{ clientId, callId, kind: 'crm-sync', at: clock().toString(), payload }])
+        .catch((error) => log.warn({ call: callId, err: error }, 'a sync could not be written down'))
+    },
+
+    /** Writes what waits. */
+    flush,
+
+    async close(): Promise<void> {
+      clearInterval(timer)
+      await writing
+      await flush()
+    },
+  }
+}
+
+export type Journal = ReturnType<typeof createJournal>

@@ -1,0 +1,48 @@
+import type { Database, Runner } from '../database/pool.ts'
+
+export interface Step {
+  clientId: string
+  callId: string
+  kind: 'assistant' | 'crm-sync'
+  /** ISO 8601 */
+  at: string
+  payload: Record<string, unknown>
+}
+
+/** A version of a client's assistant. */
+export interface SentAssistant {
+  clientId: string
+  digest: string
+  assistant: unknown
+}
+
+/** The tables `call_steps` and `assistants`: what this server did about its calls. */
+export function createStepRepository({ sql }: { sql: Pick<Database, 'forAllClients'> }) {
+  return {
+    /** Of any clients at once. Those of a client that is gone, or of a call that was erased, are left out. */
+    async add(
+      steps: readonly Step[],
+      assistants: readonly SentAssistant[] = [],
+      on: Runner = sql.forAllClients,
+    ): Promise<void> {
+      await on`
+        with sent as (
+          insert into assistants (client_id, digest, assistant)
+          select a."clientId", a.digest, a.assistant
+          from jsonb_to_recordset(${on.json(assistants as never)}) as a ("clientId" uuid, digest text, assistant jsonb)
+          join clients c on c.id = a."clientId"
+          on conflict do nothing
+        )
+        insert into call_steps (client_id, vapi_call_id, kind, at, payload)
+        select s."clientId", s."callId", s.kind, s.at, s.payload
+        from jsonb_to_recordset(${on.json(steps as never)})
+          as s ("clientId" uuid, "callId" text, kind text, at timestamptz, payload jsonb)
+        join clients c on c.id = s."clientId"
+        where not exists (
+          select from erased_calls e where e.client_id = s."clientId" and e.call_mark = call_mark(s."callId")
+        )`
+    },
+  }
+}
+
+export type StepRepository = ReturnType<typeof createStepRepository>
