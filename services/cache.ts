@@ -61,6 +61,7 @@ export function createLookup<V extends object>(options: LookupOptions<V>) {
   /** All questions that have not been answered, those that nobody joins any more included. */
   const airborne = new Set<Flight<V>>()
   const patienceMs = options.patienceMs ?? PATIENCE_MS
+  const counts = { cache: 0, load: 0, 'last-known': 0, unavailable: 0 }
 
   function load(key: string): Promise<V | undefined> {
     const under = flights.get(key)
@@ -108,8 +109,10 @@ export function createLookup<V extends object>(options: LookupOptions<V>) {
     /** @throws SourceUnavailable if the source does not answer in time and nothing is known of the key. */
     async get(key: string): Promise<Found<V>> {
       const value = current.get(key)
-      if (value) return { value, source: 'cache' }
-      if (unknown.has(key)) return { value: undefined, source: 'cache' }
+      if (value || unknown.has(key)) {
+        counts.cache += 1
+        return { value, source: 'cache' } as Found<V>
+      }
       let timer: NodeJS.Timeout | undefined
       const impatience = new Promise<never>((_, reject) => {
         const lose = () => reject(new Error(`no answer within ${patienceMs} ms`))
@@ -117,9 +120,12 @@ export function createLookup<V extends object>(options: LookupOptions<V>) {
         timer = setTimeout(() => setImmediate(lose), patienceMs)
       })
       try {
-        return { value: await Promise.race([load(key), impatience]), source: 'load' } as Found<V>
+        const loaded = await Promise.race([load(key), impatience])
+        counts.load += 1
+        return { value: loaded, source: 'load' } as Found<V>
       } catch (cause) {
         const old = lastKnown.get(key)
+        counts[old ? 'last-known' : 'unavailable'] += 1
         if (old) return { value: old, source: 'last-known' }
         throw new SourceUnavailable('the source did not answer', { cause })
       } finally {
@@ -148,6 +154,9 @@ export function createLookup<V extends object>(options: LookupOptions<V>) {
       // Not a last resort either: what they bring may belong to somebody else by now, and nobody will tell.
       for (const flight of airborne) flight.fate = 'forgotten'
     },
+
+    /** How often a reader was answered from where, since the beginning. */
+    counts: counts as Readonly<typeof counts>,
 
     /** Values that count as current, and flights under way. */
     get size() {

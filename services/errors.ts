@@ -12,6 +12,14 @@ const CATALOGUE = {
     advice: 'Ask the caller again and retry.',
   },
   UNAUTHORIZED: { status: 401, message: 'A valid credential is required.', advice: '' },
+  RATE_LIMITED: {
+    status: 429,
+    message: 'Too many requests.',
+    advice: 'The system is too busy for that right now. Apologise and offer to take a message.',
+  },
+  OVERLOADED: { status: 503, message: 'The server has too much to do right now.', advice: '' },
+  HEADERS_TOO_MANY: { status: 431, message: 'The request has too many headers.', advice: '' },
+  FORBIDDEN: { status: 403, message: 'The credential is that of another client or call.', advice: '' },
   ROUTE_UNKNOWN: { status: 404, message: 'There is nothing at this address.', advice: '' },
   CLIENT_UNKNOWN: {
     status: 404,
@@ -23,6 +31,19 @@ const CATALOGUE = {
     message: 'This client is not active.',
     advice: 'This cannot be done right now. Offer to take a message.',
   },
+  NUMBER_TAKEN: { status: 409, message: 'This number belongs to another client.', advice: '' },
+  CONSENT_INVALID: {
+    status: 400,
+    message: 'This account cannot be connected.',
+    advice: '',
+  },
+  CALL_UNKNOWN: { status: 404, message: 'There is no such call.', advice: '' },
+  JOB_UNKNOWN: {
+    status: 404,
+    message: 'There is no such job: it may be done, or deleted.',
+    advice: '',
+  },
+  ERASURE_UNKNOWN: { status: 404, message: 'There is no such erasure.', advice: '' },
   RECORDING_UNKNOWN: { status: 404, message: 'There is no such recording.', advice: '' },
   CALENDAR_MISSING: {
     status: 409,

@@ -22,3 +22,11 @@ export function firstText(...values: unknown[]): string | undefined {
   }
   return undefined
 }
+
+/** Whether a JSON value has more than `levels` levels of objects and arrays. */
+export function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (levels === 0) return true
+  for (const inner of Object.values(value)) if (isDeeperThan(inner, levels - 1)) return true
+  return false
+}

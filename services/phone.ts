@@ -1,4 +1,5 @@
 import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js'
+import { LRUCache } from 'lru-cache'
 
 /** National numbers without a country code are read as North American, where VAPI's own numbers are. */
 const DEFAULT_COUNTRY: CountryCode = 'US'
@@ -10,12 +11,24 @@ const DEFAULT_COUNTRY: CountryCode = 'US'
  */
 const WITHHELD = new Set(['266696687', '86282452253', '7378742833', '2562533', '8656696'])
 
+/** The same numbers come with every message of a call, and to parse one takes longer than to answer from memory. */
+const remembered = new LRUCache<string, { e164: string | undefined }>({ max: 10_000 })
+const REMEMBERED_LENGTH_MAX = 40
+
 /**
  * A phone number in E.164 (`+17787450185`), or undefined if the text holds none.
  * Accepts national and formatted numbers and `tel:` and `sip:` addresses.
  */
 export function toE164(text: unknown): string | undefined {
   if (typeof text !== 'string') return undefined
+  const known = remembered.get(text)
+  if (known) return known.e164
+  const e164 = parse(text)
+  if (text.length <= REMEMBERED_LENGTH_MAX) remembered.set(text, { e164 })
+  return e164
+}
+
+function parse(text: string): string | undefined {
   const bare = text
     .trim()
     .replace(/^(tel|sips?):/i, '')

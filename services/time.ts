@@ -103,6 +103,24 @@ export function sayMoment(at: Temporal.Instant, zone: string): string {
   return `${sayDay(at, zone)} at ${sayTime(at, zone)}`
 }
 
+/**
+ * Remembers what was said last of each zone, until the minute is over; `say` must not tell seconds. To format one
+ * date takes longer than all else that is done while a phone rings. Instants from 1972 on: zones had odd seconds before.
+ */
+export function rememberedByMinute(
+  say: (at: Temporal.Instant, zone: string) => string,
+): (at: Temporal.Instant, zone: string) => string {
+  const last = new Map<string, { minute: number; said: string }>()
+  return (at, zone) => {
+    const minute = Math.floor(at.epochMilliseconds / 60_000)
+    const known = last.get(zone)
+    if (known?.minute === minute) return known.said
+    const said = say(at, zone)
+    last.set(zone, { minute, said })
+    return said
+  }
+}
+
 const EARLIEST = Temporal.Instant.from('2000-01-01T00:00Z')
 const LATEST = Temporal.Instant.from('2060-01-01T00:00Z')
 

@@ -1,5 +1,6 @@
-import { type Dispatcher, errors, request } from 'undici'
+import { type Dispatcher, errors } from 'undici'
 import { AppError } from './errors.ts'
+import { type AnswerHeaders, exchange } from './exchange.ts'
 
 export interface UpstreamFacts {
   status?: number
@@ -60,18 +61,43 @@ export class UpstreamError extends Error {
   }
 }
 
+/** Why a request was held back. */
+export type Held = 'open' | 'busy' | 'limited' | 'paused' | 'cancelled'
+
+/** How each is told: a limit as a 429 would be, a paused client as a refused credential, the rest as no answer. */
+const STATUS_OF: Partial<Record<Held, number>> = { limited: 429, paused: 401 }
+
+/** A request that was held back here: nothing has left, and sending it again at once is of no use. */
+export class NotSent extends UpstreamError {
+  readonly held: Held
+
+  constructor(operation: string, held: Held, reason: string, retryAfterSeconds?: number) {
+    const status = STATUS_OF[held]
+    super(operation, `not sent, ${reason}`, {
+      outcome: 'none',
+      ...(status !== undefined && { status }),
+      ...(retryAfterSeconds !== undefined && {
+        retryAfterSeconds: Math.max(1, Math.ceil(retryAfterSeconds)),
+      }),
+    })
+    this.held = held
+  }
+}
+
 export interface UpstreamRequest {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   path: string
   query?: Record<string, string | number | undefined>
   headers?: Record<string, string>
   body?: Record<string, unknown>
+  /** In the place of `body`: as HTML forms and OAuth send it. */
+  form?: Record<string, string>
   signal: AbortSignal
 }
 
 export interface UpstreamAnswer {
   status: number
-  headers: Record<string, string | string[] | undefined>
+  headers: AnswerHeaders
   text: string
 }
 
@@ -81,6 +107,8 @@ export interface SenderOptions {
   /** Milliseconds for one attempt, from connecting to the last byte. */
   deadlineMs: number
 }
+
+const utf8 = new TextDecoder()
 
 /**
  * Sends requests to one remote system, each with a deadline. Redirects are not followed.
@@ -94,29 +122,38 @@ export function createSender({ baseUrl, dispatcher, deadlineMs }: SenderOptions)
     query = {},
     headers,
     body,
+    form,
     signal,
   }: UpstreamRequest): Promise<UpstreamAnswer> => {
-    const operation = `${method} ${withoutIds(path)}`
+    const operation = operationOf({ method, path })
     const url = new URL(path, base)
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, String(value))
     }
+    const asked = {
+      url,
+      method,
+      headers: {
+        accept: 'application/json',
+        ...headers,
+        ...(body && { 'content-type': 'application/json' }),
+        ...(form && { 'content-type': 'application/x-www-form-urlencoded' }),
+      },
+      body: body ? JSON.stringify(body) : form && new URLSearchParams(form).toString(),
+      signal,
+      deadlineMs,
+    }
+    const answer: UpstreamAnswer = { status: 0, headers: {}, text: '' }
+    const chunks: Uint8Array[] = []
     try {
-      const response = await request(url, {
-        method,
-        dispatcher,
-        signal: AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]),
-        headers: {
-          accept: 'application/json',
-          ...headers,
-          ...(body && { 'content-type': 'application/json' }),
-        },
-        ...(body && { body: JSON.stringify(body) }),
+      await exchange(dispatcher, asked, (status, given) => {
+        answer.status = status
+        answer.headers = given
+        return (chunk) => void chunks.push(chunk)
       })
-      const text = await response.body.text()
-      const { statusCode: status } = response
-      if (status < 400) return { status, headers: response.headers, text }
-      throw refusal(operation, status, response.headers['retry-after'], text)
+      answer.text = utf8.decode(Buffer.concat(chunks))
+      if (answer.status < 400) return answer
+      throw refusal(operation, answer.status, answer.headers['retry-after'], answer.text)
     } catch (error) {
       if (error instanceof UpstreamError) throw error
       throw new UpstreamError(operation, 'no answer', {
@@ -150,9 +187,9 @@ export function neverLeft(error: unknown): boolean {
   )
 }
 
-/** Paths name an operation in logs and metrics; ids in them name a person. */
-function withoutIds(path: string): string {
-  return path.replace(/\/(?=[^/]*\d)[^/?]{8,}|\/[A-Za-z0-9]{15,}(?=\/|$)/g, '/:id')
+/** Method and path name an operation in logs and metrics; ids in the path name a person. */
+export function operationOf({ method, path }: Pick<UpstreamRequest, 'method' | 'path'>): string {
+  return `${method} ${path.replace(/\/(?=[^/]*\d)[^/?]{8,}|\/[A-Za-z0-9]{15,}(?=\/|$)/g, '/:id')}`
 }
 
 /** The value of a JSON text, or undefined. */

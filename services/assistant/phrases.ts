@@ -10,6 +10,8 @@ interface Phrases {
   greeting: (business: string) => string
   /** Said first where the call is recorded: who is speaking, that it is recorded, and why. */
   notice: string
+  /** Said first where the caller is asked: who is speaking, and whether the call may be recorded, and why. */
+  ask: string
   closed: (business: string) => string
   /** Said while a tool works, so that the line is not silent. */
   hold: string
@@ -32,6 +34,7 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     language: 'English',
     greeting: (business) => `Thank you for calling${business && ` ${business}`}. How can I help you today?`,
     notice: 'This call is answered by an AI assistant and recorded to note your request.',
+    ask: 'This call is answered by an AI assistant. May it be recorded to note your request?',
     closed: (business) =>
       `Thank you for calling${business && ` ${business}`}. We cannot take calls on this number right now. Goodbye.`,
     hold: 'One moment, please.',
@@ -44,6 +47,7 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     greeting: (business) => `Gracias por llamar${business && ` a ${business}`}. ¿En qué puedo ayudarle?`,
     notice:
       'Esta llamada la atiende un asistente de inteligencia artificial y se graba para anotar su solicitud.',
+    ask: 'Esta llamada la atiende un asistente de inteligencia artificial. ¿Podemos grabarla para anotar su solicitud?',
     closed: (business) =>
       `Gracias por llamar${business && ` a ${business}`}. Ahora mismo no podemos atender llamadas en este número. Adiós.`,
     hold: 'Un momento, por favor.',
@@ -55,6 +59,7 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     language: 'French',
     greeting: (business) => `Merci d'avoir appelé${business && ` ${business}`}. Comment puis-je vous aider ?`,
     notice: 'Un assistant virtuel vous répond et cet appel est enregistré pour noter votre demande.',
+    ask: 'Un assistant virtuel vous répond. Cet appel peut-il être enregistré pour noter votre demande ?',
     closed: (business) =>
       `Merci d'avoir appelé${business && ` ${business}`}. Nous ne pouvons pas prendre d'appels sur ce numéro pour le moment. Au revoir.`,
     hold: 'Un instant, je vous prie.',
@@ -68,6 +73,7 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
       `Vielen Dank für Ihren Anruf${business && ` bei ${business}`}. Wie kann ich Ihnen helfen?`,
     notice:
       'Diesen Anruf nimmt ein KI-Assistent entgegen; er wird aufgezeichnet, um Ihr Anliegen festzuhalten.',
+    ask: 'Diesen Anruf nimmt ein KI-Assistent entgegen. Darf er aufgezeichnet werden, um Ihr Anliegen festzuhalten?',
     closed: (business) =>
       `Vielen Dank für Ihren Anruf${business && ` bei ${business}`}. Unter dieser Nummer können wir gerade keine Anrufe annehmen. Auf Wiederhören.`,
     hold: 'Einen Moment, bitte.',
@@ -80,6 +86,7 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     greeting: (business) => `Grazie per aver chiamato${business && ` ${business}`}. Come posso aiutarla?`,
     notice:
       'A questa chiamata risponde un assistente di intelligenza artificiale e viene registrata per annotare la sua richiesta.',
+    ask: 'A questa chiamata risponde un assistente di intelligenza artificiale. Possiamo registrarla per annotare la sua richiesta?',
     closed: (business) =>
       `Grazie per aver chiamato${business && ` ${business}`}. In questo momento non possiamo rispondere a questo numero. Arrivederci.`,
     hold: 'Un momento, per favore.',
@@ -92,6 +99,7 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     greeting: (business) => `Obrigado por ligar${business && ` para ${business}`}. Como posso ajudar?`,
     notice:
       'Esta chamada é atendida por um assistente de inteligência artificial e gravada para anotar o seu pedido.',
+    ask: 'Esta chamada é atendida por um assistente de inteligência artificial. Podemos gravá-la para anotar o seu pedido?',
     closed: (business) =>
       `Obrigado por ligar${business && ` para ${business}`}. Neste momento não podemos atender chamadas neste número. Até logo.`,
     hold: 'Um momento, por favor.',
@@ -104,6 +112,7 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     greeting: (business) =>
       `Bedankt voor het bellen${business && ` naar ${business}`}. Waarmee kan ik u helpen?`,
     notice: 'Dit gesprek wordt beantwoord door een AI-assistent en opgenomen om uw vraag te noteren.',
+    ask: 'Dit gesprek wordt beantwoord door een AI-assistent. Mag het worden opgenomen om uw vraag te noteren?',
     closed: (business) =>
       `Bedankt voor het bellen${business && ` naar ${business}`}. We kunnen op dit nummer nu geen gesprekken aannemen. Tot ziens.`,
     hold: 'Een ogenblik, alstublieft.',

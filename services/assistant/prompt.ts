@@ -1,5 +1,6 @@
 import type { Client } from '../clients/client.ts'
-import { sayDate, sayTime } from '../time.ts'
+import { rememberedByMinute, sayDate, sayTime } from '../time.ts'
+import { greetingOf, noticeOf } from './opening.ts'
 import { PHRASES } from './phrases.ts'
 import { peopleOf } from './transfer.ts'
 
@@ -11,14 +12,22 @@ export function literal(text: string): string {
   return text.replace(/\{(?=[{%])/g, '{ ')
 }
 
-/** What the receptionist is told: who it is, what it knows, how to behave, what time it is. */
-export function systemPrompt(client: Client, caller: string | undefined, now: Temporal.Instant): string {
+/** What the receptionist is told of the call at hand. Nothing else in the prompt differs from call to call. */
+export type Told = {
+  /** Undefined where the business has no zone. */
+  now: string | undefined
+  caller: string
+}
+
+/** What the receptionist is told: who it is, what it knows, how to behave, who calls and what time it is. */
+export function systemPrompt(client: Client, told: Told): string {
   const { settings } = client
   const business = client.name || 'the business'
   const canBook = Boolean(client.timezone && client.crm.calendarId)
   return [
     `You are the receptionist of ${business}, answering its phone. You are an AI; say so if you are asked.`,
     settings.language && settings.language !== 'en' && `Speak ${PHRASES[settings.language].language}.`,
+    section('Recording', consentRules(client)),
     section('The business', settings.business_details),
     section('Services', settings.services?.map((service) => `- ${service}`).join('\n')),
     section('Opening hours', settings.hours),
@@ -51,23 +60,34 @@ export function systemPrompt(client: Client, caller: string | undefined, now: Te
         : 'Take a message with take_message and say that somebody will call back.',
     ),
     section('Further instructions', settings.instructions),
-    section('Now', clock(client, now)),
-    section(
-      'The caller',
-      caller ? `Calls from ${caller}. There is no need to ask for the number.` : 'The number is withheld.',
-    ),
+    section('Now', told.now),
+    section('The caller', told.caller),
   ]
     .filter(Boolean)
     .map((part) => literal(part as string))
     .join('\n\n')
 }
 
+/** How the caller's answer to the first question is taken. */
+function consentRules(client: Client): string | undefined {
+  const notice = noticeOf(client)
+  if (notice?.kind !== 'ask') return undefined
+  return [
+    `The call has begun with this question: "${notice.wording}" When the caller has answered, use record_consent`,
+    'before anything else: granted is true after a clear yes, and false after a no, or where the answer is not clear.',
+    `Then go on with the greeting: "${greetingOf(client)}" Do not ask a second time, and help just the same whatever`,
+    'the answer was. A caller who changes the answer later may do so: use record_consent again.',
+  ].join(' ')
+}
+
 const section = (title: string, body: string | undefined) => body && `${title}:\n${body}`
 
+/** `caller` in E.164; undefined where it is withheld. */
+export const sayCaller = (caller: string | undefined) =>
+  caller ? `Calls from ${caller}. There is no need to ask for the number.` : 'The number is withheld.'
+
 /** Today and the coming week by name: language models are poor at telling which date a weekday has. */
-function clock(client: Client, now: Temporal.Instant): string | undefined {
-  const zone = client.timezone
-  if (!zone) return undefined
+export const sayNow = rememberedByMinute((now, zone) => {
   const today = now.toZonedDateTimeISO(zone)
   const coming = [1, 2, 3, 4, 5, 6, 7].map((days) => {
     const day = today.add({ days })
@@ -77,4 +97,4 @@ function clock(client: Client, now: Temporal.Instant): string | undefined {
     `It is ${sayDate(now, zone)}, ${sayTime(now, zone)} (${zone}). Today's date is ${today.toPlainDate()}.`,
     `${coming.join('; ')}.`,
   ].join('\n')
-}
+})

@@ -1,28 +1,54 @@
-import type { Vapi } from '@vapi-ai/server-sdk'
+import type { Journal } from '../calls/journal.ts'
 import type { Client } from '../clients/client.ts'
 import type { Resolution } from '../clients/resolver.ts'
 import type { Clock } from '../time.ts'
-import type { AssistantBuilder } from './builder.ts'
+import type { AssistantBuilder, CallWords, Ring } from './builder.ts'
 import { PHRASES, spoken } from './phrases.ts'
 import { literal } from './prompt.ts'
-import { type Destination, peopleOf, transferAnswer } from './transfer.ts'
-
-/** What VAPI is answered: an assistant to talk, a number to transfer to, or one sentence to say. */
-export type Answer = { assistant: Vapi.CreateAssistantDto } | { destination: Destination } | { error: string }
+import { createTemplate, type Template } from './template.ts'
+import { peopleOf, transferAnswer } from './transfer.ts'
 
 export interface ReceptionOptions {
   builder: AssistantBuilder
+  /** Told who answered, for the call's timeline. */
+  journal: Pick<Journal, 'answered'>
   clock: Clock
   log: { error(facts: object, message: string): void; warn(facts: object, message: string): void }
 }
 
+const json = (answer: object) => Buffer.from(JSON.stringify(answer))
+
 /** Who answers the phone. Never throws: whatever else happens, there is a caller on the line. */
-export function createReception({ builder, clock, log }: ReceptionOptions) {
-  const generic: Answer = Object.freeze({ assistant: builder.generic() })
+export function createReception({ builder, journal, clock, log }: ReceptionOptions) {
+  const generic = json({ assistant: builder.generic() })
+  /** By the client as it was read from its row: one that changes is read anew, and its template goes with the old. */
+  const templates = new WeakMap<Client, Template<CallWords> | 'once'>()
+
+  /** What is written down of an answer: the call's words, and the assistant with their names in their place. */
+  function note(client: Client, callId: string, source: string, { now, caller }: CallWords) {
+    const named = { now: now && '{now}', caller: '{caller}', callToken: undefined }
+    const assistant = () => builder.fromWords(client, named)
+    journal.answered({ client, callId, source, words: { now, caller }, assistant })
+  }
+
+  /** Somebody who calls once, of whom a template would be made in vain, is answered without one. */
+  function assistantOf(client: Client, words: CallWords): Buffer {
+    const make = (each: CallWords) => ({ assistant: builder.fromWords(client, each) })
+    const known = templates.get(client)
+    const template = known === 'once' ? createTemplate(words, make) : known
+    if (template !== known || !known) templates.set(client, template ?? 'once')
+    return template?.fill(words) ?? json(make(words))
+  }
 
   return {
-    /** The answer to an assistant-request of `caller` (E.164) for whoever was found under the number. */
-    answer(resolution: Resolution, caller: string | undefined): Answer {
+    /**
+     * The answer to an assistant-request for whoever was found under the number, as VAPI's JSON: an assistant to
+     * talk, a number to transfer to, or one sentence to say.
+     */
+    answer(
+      resolution: Resolution,
+      { callId, ...ring }: Omit<Ring, 'now'> & { callId?: string | undefined },
+    ): Buffer {
       const { client } = resolution
       if (!client) {
         log.warn({ reason: resolution.reason }, 'no client for the number: the generic assistant answers')
@@ -35,9 +61,11 @@ export function createReception({ builder, clock, log }: ReceptionOptions) {
         log.error({ client: client.id, problems: client.problems }, 'the client is not set up correctly')
       }
       try {
-        return client.active
-          ? { assistant: builder.forClient(client, { caller, now: clock() }) }
-          : closed(client)
+        if (!client.active) return json(closed(client))
+        const words = builder.wordsOf(client, { ...ring, now: clock() })
+        const answer = assistantOf(client, words)
+        if (callId) note(client, callId, resolution.source, words)
+        return answer
       } catch (error) {
         log.error({ client: client.id, err: error }, 'no assistant could be made: the generic one answers')
         return generic
@@ -52,7 +80,7 @@ export function createReception({ builder, clock, log }: ReceptionOptions) {
 export type Reception = ReturnType<typeof createReception>
 
 /** A client that takes no calls here: they go to its people if there is a number, else a sentence says so. */
-function closed(client: Client): Answer {
+function closed(client: Client) {
   const number = peopleOf(client)
   if (number) return { destination: { type: 'number', number, message: '' } }
   return { error: literal(PHRASES[client.settings.language ?? 'en'].closed(spoken(client.name))) }

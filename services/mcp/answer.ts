@@ -1,7 +1,6 @@
 import type { Progress } from '@modelcontextprotocol/server'
-import type { Dispatcher } from 'undici'
 import { parseJson } from '../upstream.ts'
-import { createMessageReader } from './sse.ts'
+import { createMessageReader, type MessageReader } from './sse.ts'
 
 /** Many times what a tool answers; above it somebody is pouring, and we do not hold the bucket. */
 const ANSWER_MAX_BYTES = 8 * 1024 * 1024
@@ -17,19 +16,15 @@ export interface Answer {
   error?: { code?: number }
 }
 
-/**
- * The answer among what comes. The rest of the body is read to its end, so that the connection can be used again.
- * @throws if it ends without one, is cut off or too large
- */
-export function answerIn(
-  body: Dispatcher.ResponseData['body'],
+/** Looks for the answer among what comes. Throws once that is too much. */
+export function createAnswerReader(
   type: string,
+  onAnswer: (answer: Answer) => void,
   onProgress: ((progress: Progress) => void) | undefined,
-): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+): MessageReader {
   const take = (message: unknown) => {
     const said = (message ?? {}) as Answer
-    if (said.id === REQUEST_ID && said.method === undefined) resolve(said)
+    if (said.id === REQUEST_ID && said.method === undefined) onAnswer(said)
     else if (said.method === 'notifications/progress' && said.params?.progressToken === PROGRESS_TOKEN) {
       const { progressToken: _ours, ...progress } = said.params
       onProgress?.(progress)
@@ -37,24 +32,21 @@ export function answerIn(
   }
   const reader = type.startsWith('text/event-stream') ? createMessageReader(take) : createDocumentReader(take)
   let bytes = 0
-  body.on('data', (chunk: Uint8Array) => {
-    bytes += chunk.byteLength
-    if (bytes > ANSWER_MAX_BYTES) body.destroy(new Error('the answer is too large'))
-    else reader.feed(chunk)
-  })
-  body.on('end', () => {
-    reader.end()
-    reject(new Error('the answer ended before it was complete'))
-  })
-  body.on('error', reject)
-  return promise
+  return {
+    feed(chunk) {
+      bytes += chunk.byteLength
+      if (bytes > ANSWER_MAX_BYTES) throw new Error('the answer is too large')
+      reader.feed(chunk)
+    },
+    end: reader.end,
+  }
 }
 
 /** An answer that is one JSON document. */
-function createDocumentReader(onMessage: (message: unknown) => void) {
+function createDocumentReader(onMessage: (message: unknown) => void): MessageReader {
   const chunks: Uint8Array[] = []
   return {
-    feed: (chunk: Uint8Array) => void chunks.push(chunk),
+    feed: (chunk) => void chunks.push(chunk),
     end: () => onMessage(parseJson(Buffer.concat(chunks).toString())),
   }
 }

@@ -11,9 +11,13 @@ export const wantsUpstreamTools = ({ settings }: Pick<Client, 'settings'>): bool
 
 /** The MCP door as a tool of the assistants of those clients that want it. */
 export function upstreamToolsOf(publicUrl: string, credentialId?: string | undefined) {
-  return (client: Pick<Client, 'settings' | 'number'>): Vapi.OpenAiModelToolsItem[] =>
+  return (
+    client: Pick<Client, 'settings' | 'number'>,
+    _hold?: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): Vapi.OpenAiModelToolsItem[] =>
     wantsUpstreamTools(client)
-      ? [mcpToolOf(publicUrl, { 'x-phone-number': client.number }, credentialId)]
+      ? [mcpToolOf(publicUrl, { 'x-phone-number': client.number, ...headers }, credentialId)]
       : []
 }
 

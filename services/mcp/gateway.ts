@@ -2,11 +2,11 @@ import type { CallToolResult, Progress, Tool } from '@modelcontextprotocol/serve
 import { SourceUnavailable } from '../cache.ts'
 import type { Client } from '../clients/client.ts'
 import { AppError } from '../errors.ts'
-import { UpstreamError } from '../upstream.ts'
+import { NotSent, UpstreamError } from '../upstream.ts'
 import { limitResult, RESULT_MAX_BYTES } from './limit.ts'
 import { locationFor, withOwnLocation } from './location.ts'
 import { isAllowed, isReadOnly } from './policy.ts'
-import type { Upstream } from './upstream.ts'
+import type { Upstream, UpstreamAccount } from './upstream.ts'
 import type { UpstreamTool, UpstreamTools, UpstreamToolsOf } from './upstream-tools.ts'
 
 /** Reading is tried twice, and both fit into the 10 s that a tool has. */
@@ -34,7 +34,7 @@ export function createGateway(options: GatewayOptions) {
 
   async function listOf(client: Client): Promise<UpstreamTools | undefined> {
     try {
-      return await tools.of(client.id, client.crm)
+      return await tools.of(accountOf(client))
     } catch (error) {
       if (!(error instanceof SourceUnavailable)) throw error
       log.warn({ client: client.id, err: error }, "the CRM's MCP server does not tell its tools")
@@ -42,7 +42,8 @@ export function createGateway(options: GatewayOptions) {
     }
   }
 
-  const isOpen = ({ settings, crm }: Client) => settings.mcp_tools?.upstream !== false && crm.token !== ''
+  const isOpen = ({ settings, crm }: Client) =>
+    settings.mcp_tools?.upstream !== false && crm.locationId !== ''
 
   return {
     /** What this client's callers are shown; nothing while the CRM is away and was never seen. */
@@ -90,22 +91,24 @@ export function createGateway(options: GatewayOptions) {
   }
 
   async function attempt(
-    { crm }: Client,
+    client: Client,
     tool: UpstreamTool,
     given: Record<string, unknown>,
     exchange: ToolExchange,
   ) {
     const { signal, onProgress } = exchange
+    const account = accountOf(client)
+    const { locationId } = account
     let heard = false
     const listen = (progress: Progress) => {
       heard = true
       onProgress?.(progress)
     }
-    const args = withOwnLocation(given, crm.locationId) as Record<string, unknown>
-    for (const argument of tool.locationArguments) args[argument] = locationFor(argument, crm.locationId)
+    const args = withOwnLocation(given, locationId) as Record<string, unknown>
+    for (const argument of tool.locationArguments) args[argument] = locationFor(argument, locationId)
     const reads = isReadOnly(tool.shown)
     const send = () =>
-      upstream.call(crm, tool.shown.name, args, {
+      upstream.call(account, tool.shown.name, args, {
         signal,
         deadlineMs: reads ? readDeadlineMs : writeDeadlineMs,
         onProgress: onProgress && listen,
@@ -113,6 +116,7 @@ export function createGateway(options: GatewayOptions) {
     try {
       return await send()
     } catch (error) {
+      if (error instanceof NotSent) throw error
       const unanswered = error instanceof UpstreamError && error.unanswered
       const neverLeft = unanswered && error.status === undefined && error.outcome === 'none'
       if (signal.aborted || heard || !(reads ? unanswered : neverLeft)) throw error
@@ -122,6 +126,12 @@ export function createGateway(options: GatewayOptions) {
 }
 
 export type Gateway = ReturnType<typeof createGateway>
+
+const accountOf = ({ id, crm }: Client): UpstreamAccount => ({
+  clientId: id,
+  token: crm.token,
+  locationId: crm.locationId,
+})
 
 const REFUSED_CREDENTIAL =
   /\b(?:status|code|http)\W{1,6}(?:code\W{1,6})?40[13]\b|\bunauthorized\b|\bforbidden\b/i

@@ -1,7 +1,7 @@
 import type { CallToolResult, Tool as McpTool } from '@modelcontextprotocol/server'
 import type { Client } from '../clients/client.ts'
 import { AppError } from '../errors.ts'
-import type { Tool } from '../tools/define.ts'
+import type { isOffered, Tool } from '../tools/define.ts'
 import type { Who } from './identity.ts'
 import type { Caller } from './repository.ts'
 
@@ -19,34 +19,22 @@ export type RunOwnTool = (
 
 export interface OwnToolsOptions {
   catalogue: ReadonlyMap<string, Tool>
+  isOffered: typeof isOffered
   run: RunOwnTool
-  callerOf: (clientId: string, callId: string) => Promise<Caller | undefined>
+  /** Never rejects. */
+  callerOf: (who: Who) => Promise<Caller>
   log: { warn(facts: object, message: string): void; error(facts: object, message: string): void }
 }
 
-const NOBODY: Caller = { number: undefined, contactId: undefined }
-
 /** The catalogue's tools in the form of MCP. */
-export function createOwnTools({ catalogue, run, callerOf, log }: OwnToolsOptions) {
+export function createOwnTools({ catalogue, isOffered, run, callerOf, log }: OwnToolsOptions) {
   const shown = new Map([...catalogue.values()].map((tool) => [tool.name, toMcpTool(tool)]))
-  const canBook = ({ crm, timezone }: Client) => Boolean(crm.calendarId && timezone)
-
-  /** Without the database the tools still work; they do not know who is calling. */
-  async function caller({ client, callId }: Who): Promise<Caller> {
-    if (!callId) return NOBODY
-    try {
-      return (await callerOf(client.id, callId)) ?? NOBODY
-    } catch (error) {
-      log.warn({ client: client.id, call: callId, err: error }, 'who is calling cannot be looked up')
-      return NOBODY
-    }
-  }
 
   return {
     has: (name: string) => catalogue.has(name),
 
     list(client: Client): McpTool[] {
-      const usable = [...catalogue.values()].filter((tool) => !tool.needsCalendar || canBook(client))
+      const usable = [...catalogue.values()].filter((tool) => isOffered(tool, client))
       return usable.flatMap(({ name }) => shown.get(name) ?? [])
     },
 
@@ -56,7 +44,7 @@ export function createOwnTools({ catalogue, run, callerOf, log }: OwnToolsOption
       if (!tool) throw new TypeError(`${name} is not in the catalogue`)
       const { client, callId } = who
       try {
-        const { output, sentence } = await run(tool, who, await caller(who), args)
+        const { output, sentence } = await run(tool, who, await callerOf(who), args)
         return {
           content: [{ type: 'text', text: sentence }],
           structuredContent: output as Record<string, unknown>,

@@ -1,4 +1,4 @@
-import type { Runner } from '../database/pool.ts'
+import type { Database, Runner } from '../database/pool.ts'
 
 /** Who is phoning, as far as the call's session tells. */
 export interface Caller {
@@ -9,10 +9,14 @@ export interface Caller {
 }
 
 /** The table `voice_sessions`, for the MCP door. */
-export function createCallerRepository({ sql }: { sql: Runner }) {
+export function createCallerRepository({ sql }: { sql: Pick<Database, 'forClient'> }) {
   return {
     /** The caller of a call of this client; nobody if the call is not known or is another's. */
-    async callerOf(clientId: string, callId: string, on: Runner = sql): Promise<Caller | undefined> {
+    async callerOf(
+      clientId: string,
+      callId: string,
+      on: Runner = sql.forClient(clientId),
+    ): Promise<Caller | undefined> {
       const rows = await on<{ caller: string | null; ghl_contact_id: string | null }[]>`
         select caller, ghl_contact_id from voice_sessions
         where client_id = ${clientId} and vapi_call_id = ${callId}`

@@ -49,19 +49,19 @@ export function createUpstreamTools({ upstream, ttlMs = TTL_MS }: UpstreamToolsO
     ttlMs,
     patienceMs: PATIENCE_MS,
     load: async (key) => {
-      const [, locationId = '', token = ''] = JSON.parse(key) as string[]
+      const [clientId = '', locationId = '', token = ''] = JSON.parse(key) as string[]
       // Whoever waits may leave while others stay, so no caller's signal ends it.
       const { signal } = new AbortController()
-      return shared(await upstream.list({ locationId, token }, { signal, deadlineMs: DEADLINE_MS }))
+      return shared(await upstream.list({ clientId, locationId, token }, { signal, deadlineMs: DEADLINE_MS }))
     },
   })
 
   return {
     /**
-     * The list of one client, by the name of the tool. Other credentials are another list.
+     * The list of one client, by the name of the tool. Another token or location is another list.
      * @throws SourceUnavailable if GHL does not answer and the list was never seen
      */
-    async of(clientId: string, { locationId, token }: UpstreamAccount): Promise<UpstreamTools> {
+    async of({ clientId, locationId, token }: UpstreamAccount): Promise<UpstreamTools> {
       const found = await lists.get(JSON.stringify([clientId, locationId, token]))
       return found.value ?? new Map()
     },

@@ -1,7 +1,10 @@
 import type { CallToolResult, Progress, Tool } from '@modelcontextprotocol/server'
-import { type Dispatcher, request } from 'undici'
+import type { Dispatcher } from 'undici'
+import { exchange } from '../exchange.ts'
+import type { Governor } from '../ghl/governor.ts'
 import { neverLeft, UpstreamError } from '../upstream.ts'
-import { answerIn, PROGRESS_TOKEN, REQUEST_ID } from './answer.ts'
+import { type Answer, createAnswerReader, PROGRESS_TOKEN, REQUEST_ID } from './answer.ts'
+import type { MessageReader } from './sse.ts'
 
 /** GHL's server holds no session and wants no handshake; this is the revision it was seen to speak. */
 const PROTOCOL_VERSION = '2025-06-18'
@@ -10,6 +13,7 @@ const PAGES_MAX = 20
 
 /** Whose account it is, and nothing else of the client. */
 export interface UpstreamAccount {
+  readonly clientId: string
   readonly token: string
   readonly locationId: string
 }
@@ -17,6 +21,7 @@ export interface UpstreamAccount {
 export interface UpstreamOptions {
   url: string
   dispatcher: Dispatcher
+  governor: Governor
 }
 
 export interface Exchange {
@@ -33,49 +38,64 @@ export interface Exchange {
  * account alone, so nothing that a caller sends can be among them. Redirects are not followed.
  * Everything throws UpstreamError.
  */
-export function createUpstream({ url, dispatcher }: UpstreamOptions) {
-  async function send(
-    account: UpstreamAccount,
-    method: string,
-    params: Record<string, unknown>,
+export function createUpstream({ url, dispatcher, governor }: UpstreamOptions) {
+  const address = new URL(url)
+
+  /** Answers as soon as the answer is there; the rest is read to its end, so that the connection can be used again. */
+  async function ask(
+    { locationId }: UpstreamAccount,
+    token: string,
+    { method, params, operation }: { method: string; params: Record<string, unknown>; operation: string },
     { signal, deadlineMs, onProgress }: Exchange,
-  ): Promise<unknown> {
-    const operation = `MCP ${method}`
+  ): Promise<Answer> {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    const asked = {
+      url: address,
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${token}`,
+        locationid: locationId,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'mcp-protocol-version': PROTOCOL_VERSION,
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: REQUEST_ID, method, params }),
+      signal,
+      deadlineMs,
+    } as const
+    let reader: MessageReader | undefined
+    exchange(dispatcher, asked, (status, headers) => {
+      if (status !== 200) return void reject(refusal(operation, status, headers['retry-after']))
+      reader = createAnswerReader(String(headers['content-type']), resolve, onProgress)
+      return reader.feed
+    })
+      .then(() => reader?.end())
+      .then(() => reject(new Error('the answer ended before it was complete')), reject)
     try {
-      const response = await request(url, {
-        method: 'POST',
-        dispatcher,
-        signal: AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]),
-        headers: {
-          authorization: `Bearer ${account.token}`,
-          locationid: account.locationId,
-          'content-type': 'application/json',
-          accept: 'application/json, text/event-stream',
-          'mcp-protocol-version': PROTOCOL_VERSION,
-        },
-        body: JSON.stringify({ jsonrpc: '2.0', id: REQUEST_ID, method, params }),
-      })
-      const { statusCode: status, body } = response
-      if (status !== 200) {
-        body.dump().catch(() => {})
-        const seconds = Number(response.headers['retry-after'])
-        throw new UpstreamError(operation, `status ${status}`, {
-          status,
-          outcome: status >= 500 ? 'unknown' : 'none',
-          ...(seconds > 0 && { retryAfterSeconds: seconds }),
-        })
-      }
-      const answer = await answerIn(body, String(response.headers['content-type']), onProgress)
-      if (answer.error === undefined) return answer.result
-      throw new UpstreamError(operation, `JSON-RPC error ${answer.error.code}`, {
-        status: answer.error.code === -32_603 ? 500 : 400,
-        outcome: 'unknown',
-      })
+      return await promise
     } catch (error) {
       if (error instanceof UpstreamError) throw error
       const outcome = neverLeft(error) ? 'none' : 'unknown'
       throw new UpstreamError(operation, 'no answer', { outcome, cause: error })
     }
+  }
+
+  async function send(
+    account: UpstreamAccount,
+    method: string,
+    params: Record<string, unknown>,
+    how: Exchange,
+  ): Promise<unknown> {
+    const operation = `MCP ${method}`
+    const answer = await governor.send('mcp', { ...account, signal: how.signal }, operation, (token) =>
+      ask(account, token, { method, params, operation }, how),
+    )
+    if (answer.error === undefined) return answer.result
+    // The server lives and says so: it is this request that went wrong.
+    throw new UpstreamError(operation, `JSON-RPC error ${answer.error.code}`, {
+      status: answer.error.code === -32_603 ? 500 : 400,
+      outcome: 'unknown',
+    })
   }
 
   return {
@@ -113,6 +133,15 @@ export function createUpstream({ url, dispatcher }: UpstreamOptions) {
 }
 
 export type Upstream = ReturnType<typeof createUpstream>
+
+function refusal(operation: string, status: number, retryAfter: string | string[] | undefined) {
+  const seconds = Number(retryAfter)
+  return new UpstreamError(operation, `status ${status}`, {
+    status,
+    outcome: status >= 500 ? 'unknown' : 'none',
+    ...(seconds > 0 && { retryAfterSeconds: seconds }),
+  })
+}
 
 function isTool(tool: unknown): tool is Tool {
   const { name, inputSchema } = (tool ?? {}) as Partial<Tool>

@@ -4,9 +4,10 @@ import type { Client } from '../clients/client.ts'
 import { bookAppointment } from './book-appointment.ts'
 import { cancelAppointment } from './cancel-appointment.ts'
 import { checkAvailability } from './check-availability.ts'
-import type { Tool } from './define.ts'
+import { isOffered, type Tool } from './define.ts'
 import { findOrCreateContact } from './find-or-create-contact.ts'
 import { listAppointments } from './list-appointments.ts'
+import { recordConsent } from './record-consent.ts'
 import { rescheduleAppointment } from './reschedule-appointment.ts'
 import { sendSms } from './send-sms.ts'
 import { takeMessage } from './take-message.ts'
@@ -22,6 +23,7 @@ export const catalogue: ReadonlyMap<string, Tool> = new Map(
     cancelAppointment,
     sendSms,
     takeMessage,
+    recordConsent,
   ].map((tool) => [tool.name, tool]),
 )
 
@@ -30,9 +32,8 @@ export const catalogue: ReadonlyMap<string, Tool> = new Map(
  * `hold` is said while one works.
  */
 export function vapiToolsOf(client: Client, hold: string): Vapi.OpenAiModelToolsItem[] {
-  const canBook = Boolean(client.crm.calendarId && client.timezone)
   return [...catalogue.values()]
-    .filter((tool) => canBook || !tool.needsCalendar)
+    .filter((tool) => isOffered(tool, client))
     .map((tool) => ({
       type: 'function',
       function: functions.get(tool.name),

@@ -18,6 +18,8 @@ export interface ToolContext {
   readonly ghl: GhlAccount
   /** Holds on slots of the client's calendar, to be taken before an appointment is written. */
   readonly holds: SlotHolds
+  /** Keeps whether the caller agrees to a recording. Rejects if it cannot be kept. */
+  readonly agree: (granted: boolean) => Promise<void>
   readonly clock: Clock
   /** Aborted when nobody waits any more. */
   readonly signal: AbortSignal
@@ -36,6 +38,8 @@ export interface ToolDefinition<I extends TProperties, O extends TSchema> {
   readOnly?: boolean
   /** Is of no use to a client without a calendar. */
   needsCalendar?: boolean
+  /** Is of use only to a client whose callers are asked whether they may be recorded. */
+  needsConsent?: boolean
   /** Acts on a contact: through the REST door, which knows no caller, `contact_id` may name it. */
   actsOnContact?: boolean
   /** What the model is told when time runs out and nobody knows what the CRM has done. */
@@ -57,7 +61,12 @@ export type Tool = ToolDefinition<TProperties, TSchema> & { readonly restBody: T
  */
 export function defineTool<I extends TProperties, O extends TSchema>(definition: ToolDefinition<I, O>): Tool {
   const identity = {
-    client_id: Type.String({ format: 'uuid', description: 'The client, as in the table clients' }),
+    client_id: Type.Optional(
+      Type.String({
+        format: 'uuid',
+        description: "The client, as in the table clients; not needed with a call's token, which names it",
+      }),
+    ),
     ...(definition.actsOnContact && {
       contact_id: Type.Optional(Type.String({ minLength: 1, description: 'The CRM contact to act on' })),
     }),
@@ -67,4 +76,10 @@ export function defineTool<I extends TProperties, O extends TSchema>(definition:
     { additionalProperties: false },
   )
   return Object.freeze({ ...definition, restBody }) as unknown as Tool
+}
+
+/** Whether a tool is of use to a client. */
+export function isOffered(tool: Pick<Tool, 'needsCalendar' | 'needsConsent'>, client: Client): boolean {
+  if (tool.needsCalendar && !(client.crm.calendarId && client.timezone)) return false
+  return !tool.needsConsent || client.settings.recording === 'ask'
 }

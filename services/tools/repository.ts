@@ -1,4 +1,4 @@
-import type { Runner } from '../database/pool.ts'
+import type { Database, Runner } from '../database/pool.ts'
 
 /** One tool call of one call of one client. */
 export interface RunKey {
@@ -12,6 +12,8 @@ export interface Claim {
   mine: boolean
   /** What the owner answered; null while there is no answer. */
   answer: unknown
+  /** The call was erased: nothing is to be done in it any more. */
+  erased: boolean
 }
 
 export interface HoldKey {
@@ -20,31 +22,57 @@ export interface HoldKey {
   startAt: Temporal.Instant
 }
 
-/** The tables `tool_runs` and `slot_holds`. All times are the database's, which the instances have in common. */
-export function createToolRepository({ sql }: { sql: Runner }) {
+/** The tables `tool_runs` and `slot_holds`, and the call that a tool is used in. All times are the database's, which the instances have in common. */
+export function createToolRepository({ sql }: { sql: Pick<Database, 'forClient' | 'forOwnScope'> }) {
   return {
+    /** The CRM contact of a call of this client, where it is known. A caller waits: one way to the database and back. */
+    async contactOf(
+      clientId: string,
+      callId: string,
+      on: Runner = sql.forOwnScope(clientId),
+    ): Promise<string | undefined> {
+      const rows = await on<{ ghl_contact_id: string | null }[]>`
+        with scope as materialized (
+          select set_config('app.client_id', ${clientId}, true)::uuid as client_id
+        )
+        select ghl_contact_id from scope cross join lateral (
+          -- It needs a value of the scope and is not merged with it: so it is read after it, and the policies see it.
+          select ghl_contact_id from voice_sessions
+          where client_id = scope.client_id and vapi_call_id = ${callId}
+          offset 0
+        ) session`
+      return rows[0]?.ghl_contact_id ?? undefined
+    },
+
     /**
      * Claims a tool call for `owner`. It is his if nobody had it, or if the last owner's time has passed and he
      * left no final answer.
      */
-    async claim(key: RunKey, owner: string, seconds: number, on: Runner = sql): Promise<Claim> {
+    async claim(
+      key: RunKey,
+      owner: string,
+      seconds: number,
+      on: Runner = sql.forClient(key.clientId),
+    ): Promise<Claim> {
       const rows = await on<Claim[]>`
-        with mine as (
+        with gone as materialized (
+          select is_erased(${key.clientId}, ${key.callId}) as erased
+        ), mine as (
           insert into tool_runs as r (client_id, vapi_call_id, tool_call_id, owner, claimed_until)
-          values (
-            ${key.clientId}, ${key.callId}, ${key.toolCallId}, ${owner}, now() + make_interval(secs => ${seconds})
-          )
+          select ${key.clientId}::uuid, ${key.callId}::text, ${key.toolCallId}::text, ${owner}::uuid,
+            now() + make_interval(secs => ${seconds})
+          from gone where not erased
           on conflict (client_id, vapi_call_id, tool_call_id) do update
             set owner = excluded.owner, claimed_until = excluded.claimed_until, answer = null
             where not r.final and r.claimed_until < now()
           returning owner
         )
-        select exists (select from mine) as mine,
+        select exists (select from mine) as mine, (select erased from gone) as erased,
           (
             select answer from tool_runs
             where client_id = ${key.clientId} and vapi_call_id = ${key.callId} and tool_call_id = ${key.toolCallId}
           ) as answer`
-      return rows[0] ?? { mine: false, answer: null }
+      return rows[0] ?? { mine: false, answer: null, erased: false }
     },
 
     /**
@@ -55,7 +83,7 @@ export function createToolRepository({ sql }: { sql: Runner }) {
       key: RunKey,
       owner: string,
       { answer, final, seconds }: { answer: unknown; final: boolean; seconds: number },
-      on: Runner = sql,
+      on: Runner = sql.forClient(key.clientId),
     ): Promise<void> {
       await on`
         with old as (
@@ -81,7 +109,7 @@ export function createToolRepository({ sql }: { sql: Runner }) {
       contactId: string,
       owner: string,
       seconds: number,
-      on: Runner = sql,
+      on: Runner = sql.forClient(key.clientId),
     ): Promise<{ mine: boolean; contactId: string | null }> {
       const rows = await on<{ mine: boolean; contactId: string | null }[]>`
         with old as (
@@ -113,7 +141,12 @@ export function createToolRepository({ sql }: { sql: Runner }) {
     },
 
     /** Notes the appointment that stands where the hold was. */
-    async booked(key: HoldKey, owner: string, appointmentId: string, on: Runner = sql): Promise<void> {
+    async booked(
+      key: HoldKey,
+      owner: string,
+      appointmentId: string,
+      on: Runner = sql.forClient(key.clientId),
+    ): Promise<void> {
       await on`
         update slot_holds set appointment_id = ${appointmentId}
         where client_id = ${key.clientId} and calendar_id = ${key.calendarId}
@@ -121,14 +154,19 @@ export function createToolRepository({ sql }: { sql: Runner }) {
     },
 
     /** Lets the hold end in `seconds`, if it does not end sooner. */
-    async shorten(key: HoldKey, owner: string, seconds: number, on: Runner = sql): Promise<void> {
+    async shorten(
+      key: HoldKey,
+      owner: string,
+      seconds: number,
+      on: Runner = sql.forClient(key.clientId),
+    ): Promise<void> {
       await on`
         update slot_holds set expires_at = least(expires_at, now() + make_interval(secs => ${seconds}))
         where client_id = ${key.clientId} and calendar_id = ${key.calendarId}
           and start_at = ${key.startAt.toString()} and owner = ${owner}`
     },
 
-    async release(key: HoldKey, owner: string, on: Runner = sql): Promise<void> {
+    async release(key: HoldKey, owner: string, on: Runner = sql.forClient(key.clientId)): Promise<void> {
       await on`
         delete from slot_holds
         where client_id = ${key.clientId} and calendar_id = ${key.calendarId}

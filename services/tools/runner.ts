@@ -2,9 +2,10 @@ import type { ToolResult } from '../../schemas/vapi.ts'
 import type { CallIdentity, CallRepository } from '../calls/repository.ts'
 import type { Client } from '../clients/client.ts'
 import type { Resolution } from '../clients/resolver.ts'
-import type { Runner } from '../database/pool.ts'
-import { AppError } from '../errors.ts'
+import type { Database } from '../database/pool.ts'
+import { AppError, invalid } from '../errors.ts'
 import type { GhlApi } from '../ghl/api.ts'
+import type { Consent } from '../privacy/consent.ts'
 import { cleanJson, singleLine } from '../text.ts'
 import type { Clock } from '../time.ts'
 import { UpstreamError } from '../upstream.ts'
@@ -24,12 +25,16 @@ const KEEP_DEADLINE_MS = 900
 export interface RunnerOptions {
   catalogue: ReadonlyMap<string, Tool>
   ghl: GhlApi
-  calls: Pick<CallRepository, 'ownerOf' | 'recordTools' | 'setContact'>
+  calls: Pick<CallRepository, 'recordTools' | 'setContact'>
+  /** Keeps the answer of a caller who was asked; without it none can be kept. */
+  consent?: Pick<Consent, 'record'>
   /** Where claims and holds are kept; without it, or while it is away, tools work without them. */
-  sql?: Runner
+  sql?: Pick<Database, 'forClient' | 'forOwnScope'>
   clock: Clock
   log: { warn(facts: object, message: string): void; error(facts: object, message: string): void }
   deadlineMs?: number
+  /** Told of each use: `ok`, or the code of the failure. */
+  onUsed?: (tool: string, outcome: string, ms: number) => void
 }
 
 /** Who uses a tool through a door other than VAPI's. */
@@ -59,7 +64,11 @@ export function createToolRunner(options: RunnerOptions) {
     return {
       client,
       ...who,
-      ghl: ghl.forClient({ ...client.crm, signal: who.signal }),
+      ghl: ghl.forClient({ clientId: client.id, ...client.crm, signal: who.signal }),
+      agree: async (granted) => {
+        if (!who.call || !options.consent) throw invalid('granted', 'this is for the assistant of a call')
+        await options.consent.record(client, { id: who.call.id, caller: who.caller.number }, granted)
+      },
       holds: createHolds({ repository, clientId: client.id, calendarId, log }),
       clock,
       log,
@@ -69,16 +78,24 @@ export function createToolRunner(options: RunnerOptions) {
   /** @throws AppError for what is in the catalogue: nothing that was said upstream gets through. */
   async function run(tool: Tool, context: ToolContext, input: Record<string, unknown>): Promise<unknown> {
     if (!context.client.active) throw new AppError('CLIENT_INACTIVE')
+    const begun = performance.now()
+    const used = (outcome: string) => options.onUsed?.(tool.name, outcome, performance.now() - begun)
     try {
-      return await Promise.race([tool.run(context, input), expiry(context.signal, tool)])
-    } catch (error) {
-      throw error instanceof UpstreamError ? error.toAppError() : error
+      const output = await Promise.race([tool.run(context, input), expiry(context.signal, tool)])
+      used('ok')
+      return output
+    } catch (thrown) {
+      const error = thrown instanceof UpstreamError ? thrown.toAppError() : thrown
+      used(error instanceof AppError ? error.code : 'INTERNAL')
+      throw error
     }
   }
 
   /** Runs a tool for a call; never rejects. */
   async function answer(toolCall: ToolCall, context: ToolContext): Promise<Answer> {
     const payload: Record<string, unknown> = { name: toolCall.name }
+    const begun = performance.now()
+    const ms = () => Math.round(performance.now() - begun)
     const facts = { client: context.client.id, call: context.call?.id, tool: toolCall.name }
     try {
       const tool = catalogue.get(toolCall.name)
@@ -87,10 +104,12 @@ export function createToolRunner(options: RunnerOptions) {
       payload.arguments = input
       const output = await run(tool, context, input)
       const result = spoken(tool.say(output as never, context))
-      return { outcome: { result }, ...done(tool, input, output) }
+      const answered = done(tool, input, output)
+      return { outcome: { result }, ...answered, payload: { ...answered.payload, said: result, ms: ms() } }
     } catch (error) {
       const known = error instanceof AppError
       payload.error = known ? error.code : 'INTERNAL'
+      payload.ms = ms()
       if (!known) log.error({ ...facts, err: error }, 'a tool failed')
       else if (error.cause)
         log.warn({ ...facts, code: error.code, err: error.cause }, 'a tool failed upstream')
@@ -123,26 +142,27 @@ export function createToolRunner(options: RunnerOptions) {
     /**
      * All tool calls of one message, side by side: one result each, in their order, whatever happens.
      * A tool call that was made before, here or on another instance, gets the answer it got then.
+     * `limited`: the client has had its share for now; nothing is done, and the assistant is told so.
      */
     async answerAll(
       given: readonly ToolCall[],
       identity: Omit<CallIdentity, 'clientId'>,
       resolution: Resolution,
+      limited = false,
     ): Promise<ToolResult[]> {
       const signal = AbortSignal.timeout(deadlineMs)
       const toolCalls = oncePerId(given)
       const { client } = resolution
-      if (!client) {
-        const error = new AppError(unresolved(resolution)).advice
+      if (!client || limited) {
+        const error = new AppError(client ? 'RATE_LIMITED' : unresolved(resolution)).advice
         return toolCalls.map(({ id, name }) => ({ name: singleLine(name), toolCallId: id, error }))
       }
       const call: CallIdentity = { ...identity, clientId: client.id }
       // One answer that does not come is waited for, not one for each statement.
       const away = resolution.source === 'last-known'
-      const owner = away ? undefined : await calls.ownerOf(call.callId).catch(() => 'away' as const)
-      const repository = away || owner === 'away' ? undefined : store
-      const ours = owner !== 'away' && owner?.client_id === client.id
-      const contactId = ours ? (owner.ghl_contact_id ?? undefined) : undefined
+      const known = away ? null : await store?.contactOf(client.id, call.callId).catch(() => null)
+      const repository = known === null ? undefined : store
+      const contactId = known ?? undefined
 
       const answers = await Promise.all(
         toolCalls.map((toolCall) => {

@@ -47,6 +47,7 @@ export function createRuns({ log }: RunsOptions) {
         log.warn({ ...facts, err: error }, 'a tool call could not be claimed')
       })
       if (!claim) return run.work()
+      if (claim.erased) return run.pending()
       if (claim.mine) break
       if (claim.answer !== null) return claim.answer as A
       if (signal.aborted) return run.pending()

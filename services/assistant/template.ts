@@ -1,0 +1,54 @@
+import { randomUUID } from 'node:crypto'
+
+/** Words by name. One that is undefined leaves something out, and so makes an object of another shape. */
+export type Words = Readonly<Record<string, string | undefined>>
+
+export interface Template<W extends Words> {
+  /** The same bytes as `JSON.stringify(make(words))`; undefined if these words make another shape. */
+  fill(words: W): Buffer | undefined
+}
+
+/**
+ * JSON whose text is made once, with holes for the words that differ from one use to the next. To make and
+ * stringify an assistant takes longer than all else that is done for a ringing phone; to fill in its template is
+ * a copy of some 8 KB.
+ *
+ * It knows nothing of what it holds: `make` is called once with a mark for each word, and where the marks turn up
+ * are the holes. Marks are random, so nothing that somebody has written can be taken for one. `make` must put words
+ * in as they are, and each must stand between whole characters: half a surrogate pair beside it would be joined.
+ */
+export function createTemplate<W extends Words>(sample: W, make: (words: W) => unknown): Template<W> {
+  const names = Object.keys(sample)
+  const mark = randomUUID()
+  const marks = Object.fromEntries(
+    names.map((name, n) => [name, sample[name] === undefined ? undefined : `${mark}:${n};`]),
+  ) as W
+  // Text and the numbers of words take turns.
+  const pieces = JSON.stringify(make(marks)).split(new RegExp(`${mark}:(\\d+);`))
+  const text = pieces.filter((_, n) => n % 2 === 0)
+  const wordIn = pieces.filter((_, n) => n % 2 === 1).map((n) => names[Number(n)] as string)
+  // All text in one piece outside the heap: as many small buffers, it takes three times as much memory.
+  const slab = Buffer.allocUnsafeSlow(Buffer.byteLength(text.join('')))
+  let written = 0
+  const ends = text.map((part) => {
+    written += slab.write(part, written)
+    return written
+  })
+
+  return {
+    fill(words) {
+      if (names.some((name) => (words[name] === undefined) !== (sample[name] === undefined))) return undefined
+      const inserts = wordIn.map((name) => JSON.stringify(words[name]).slice(1, -1))
+      const bytes = inserts.reduce((sum, insert) => sum + Buffer.byteLength(insert), slab.length)
+      const filled = Buffer.allocUnsafe(bytes)
+      let from = 0
+      let at = 0
+      for (const [n, end] of ends.entries()) {
+        at += slab.copy(filled, at, from, end)
+        at += filled.write(inserts[n] ?? '', at)
+        from = end
+      }
+      return filled
+    },
+  }
+}
