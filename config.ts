@@ -6,10 +6,15 @@ const isHttpUrl = (text: string) => {
   return url !== null && (url.protocol === 'https:' || url.protocol === 'http:')
 }
 FormatRegistry.Set('http-url', isHttpUrl)
+FormatRegistry.Set('redis-url', (text) => /^rediss?:$/.test(URL.parse(text)?.protocol ?? ''))
 FormatRegistry.Set('postgres-url', (text) => /^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ''))
 
 const HttpUrl = (options: object) =>
   Type.String({ format: 'http-url', errorMessage: 'must be an http(s) URL', ...options })
+
+const PostgresUrl = Type.Optional(
+  Type.String({ format: 'postgres-url', errorMessage: 'must be a postgres:// URL' }),
+)
 
 /** The environment as this server reads it. Every variable stands here, and in `.env.example`. */
 const Environment = Type.Object({
@@ -24,15 +29,26 @@ const Environment = Type.Object({
     { default: 'info', errorMessage: 'must be fatal, error, warn, info, debug, trace or silent' },
   ),
   PUBLIC_URL: Type.Optional(HttpUrl({})),
-  DATABASE_URL: Type.Optional(
-    Type.String({ format: 'postgres-url', errorMessage: 'must be a postgres:// URL' }),
+  TRUSTED_PROXIES: Type.Integer({ default: 0, minimum: 0, maximum: 16 }),
+  DATABASE_URL: PostgresUrl,
+  DATABASE_DIRECT_URL: PostgresUrl,
+  REDIS_URL: Type.Optional(
+    Type.String({ format: 'redis-url', errorMessage: 'must be a redis:// or rediss:// URL' }),
   ),
+  ENCRYPTION_KEY: Type.Optional(Type.String()),
+  ADMIN_TOKEN: Type.Optional(Type.String()),
   VAPI_WEBHOOK_TOKEN: Type.Optional(Type.String()),
+  VAPI_HMAC_SECRET: Type.Optional(Type.String()),
   VAPI_CREDENTIAL_ID: Type.Optional(Type.String()),
   VAPI_API_KEY: Type.Optional(Type.String()),
   VAPI_BASE_URL: HttpUrl({ default: 'https://api.vapi.ai' }),
   GHL_BASE_URL: HttpUrl({ default: 'https://services.leadconnectorhq.com' }),
   GHL_MCP_URL: HttpUrl({ default: 'https://services.leadconnectorhq.com/mcp/' }),
+  GHL_CLIENT_ID: Type.Optional(Type.String()),
+  GHL_CLIENT_SECRET: Type.Optional(Type.String()),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(HttpUrl({})),
+  SENTRY_DSN: Type.Optional(HttpUrl({})),
+  METRICS_PORT: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535 })),
   CLIENT_CACHE_TTL_MS: Type.Integer({ default: 300_000, minimum: 1_000, maximum: 86_400_000 }),
   CLIENT_CACHE_MAX: Type.Integer({ default: 10_000, minimum: 1, maximum: 10_000_000 }),
 })
@@ -48,16 +64,48 @@ export interface Config {
   /** Undefined: an embedded PostgreSQL under `dataDirectory` is started. */
   readonly databaseUrl: string | undefined
   readonly dataDirectory: string
+  /**
+   * PostgreSQL itself, where `databaseUrl` is a pooler's: for migrations, LISTEN and the queue. Undefined: there is
+   * no pooler between.
+   */
+  readonly databaseDirectUrl: string | undefined
+  /** Limits are shared through it; undefined: each instance has its own. */
+  readonly redisUrl: string | undefined
+  /** How many proxies stand before this server: so many forwarded addresses are believed. */
+  readonly trustedProxies: number
+  /** 32 bytes each, in base64 or hex: the first seals, all open; empty: what should be sealed stays plain. */
+  readonly encryptionKeys: readonly string[]
+  /** Who may use the admin routes; empty: there are none. */
+  readonly adminTokens: readonly AdminToken[]
+  readonly telemetry: {
+    readonly otlpEndpoint: string | undefined
+    readonly sentryDsn: string | undefined
+    /** Metrics are served there without a credential; undefined: at /metrics with the admin's. */
+    readonly metricsPort: number | undefined
+  }
   readonly vapi: {
-    /** Any of these opens the webhook; empty: authentication is off. */
+    /** Any of these opens the webhook. */
     readonly webhookTokens: readonly string[]
+    /** Secrets of VAPI's HMAC credential; any of them may have signed. With neither these nor tokens authentication is off. */
+    readonly hmacSecrets: readonly string[]
     /** The VAPI credential that makes VAPI send one of `webhookTokens`; stands in the assistant instead of a secret. */
     readonly credentialId: string | undefined
     readonly apiKey: string | undefined
     readonly baseUrl: string
   }
-  readonly ghl: { readonly baseUrl: string; readonly mcpUrl: string }
+  readonly ghl: {
+    readonly baseUrl: string
+    readonly mcpUrl: string
+    /** The agency's marketplace app; undefined: clients have private integration tokens only. */
+    readonly app: { readonly clientId: string; readonly clientSecret: string } | undefined
+  }
   readonly clientCache: { readonly ttlMs: number; readonly max: number }
+}
+
+export interface AdminToken {
+  /** Stands in the audit log. */
+  readonly name: string
+  readonly token: string
 }
 
 /** The environment is not usable. The message lists every variable at fault, a line each; values are not repeated. */
@@ -90,10 +138,27 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
   }
 
   const webhookTokens = list(read.VAPI_WEBHOOK_TOKEN)
+  const hmacSecrets = list(read.VAPI_HMAC_SECRET)
+  const encryptionKeys = list(read.ENCRYPTION_KEY)
   if (read.NODE_ENV === 'production') {
-    if (!read.DATABASE_URL) problems.set('DATABASE_URL', 'is required with NODE_ENV=production')
-    if (webhookTokens.length === 0) problems.set('VAPI_WEBHOOK_TOKEN', 'is required with NODE_ENV=production')
+    const required = 'is required with NODE_ENV=production'
+    if (!read.DATABASE_URL) problems.set('DATABASE_URL', required)
+    if (webhookTokens.length + hmacSecrets.length === 0)
+      problems.set('VAPI_WEBHOOK_TOKEN', `or VAPI_HMAC_SECRET ${required}`)
+    if (encryptionKeys.length === 0) problems.set('ENCRYPTION_KEY', required)
   }
+  if (!encryptionKeys.every(isKey))
+    problems.set(
+      'ENCRYPTION_KEY',
+      'must be 32 bytes in base64 or hex, or several of them, separated by commas',
+    )
+  if (read.DATABASE_DIRECT_URL && !read.DATABASE_URL)
+    problems.set('DATABASE_DIRECT_URL', 'makes sense only beside DATABASE_URL')
+  if (!read.GHL_CLIENT_ID !== !read.GHL_CLIENT_SECRET)
+    problems.set(
+      read.GHL_CLIENT_ID ? 'GHL_CLIENT_SECRET' : 'GHL_CLIENT_ID',
+      'is required: both describe the app',
+    )
   if (problems.size > 0) throw new ConfigError([...problems].map(([name, message]) => `${name} ${message}`))
 
   return deepFreeze({
@@ -104,13 +169,31 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     publicUrl: (read.PUBLIC_URL ?? `http://localhost:${read.PORT}`).replace(/\/+$/, ''),
     databaseUrl: read.DATABASE_URL,
     dataDirectory: '.data',
+    databaseDirectUrl: read.DATABASE_DIRECT_URL,
+    redisUrl: read.REDIS_URL,
+    trustedProxies: read.TRUSTED_PROXIES,
+    encryptionKeys,
+    adminTokens: list(read.ADMIN_TOKEN).map(adminToken),
+    telemetry: {
+      otlpEndpoint: read.OTEL_EXPORTER_OTLP_ENDPOINT,
+      sentryDsn: read.SENTRY_DSN,
+      metricsPort: read.METRICS_PORT,
+    },
     vapi: {
       webhookTokens,
+      hmacSecrets,
       credentialId: read.VAPI_CREDENTIAL_ID,
       apiKey: read.VAPI_API_KEY,
       baseUrl: read.VAPI_BASE_URL.replace(/\/+$/, ''),
     },
-    ghl: { baseUrl: read.GHL_BASE_URL.replace(/\/+$/, ''), mcpUrl: read.GHL_MCP_URL },
+    ghl: {
+      baseUrl: read.GHL_BASE_URL.replace(/\/+$/, ''),
+      mcpUrl: read.GHL_MCP_URL,
+      app:
+        read.GHL_CLIENT_ID && read.GHL_CLIENT_SECRET
+          ? { clientId: read.GHL_CLIENT_ID, clientSecret: read.GHL_CLIENT_SECRET }
+          : undefined,
+    },
     clientCache: { ttlMs: read.CLIENT_CACHE_TTL_MS, max: read.CLIENT_CACHE_MAX },
   })
 }
@@ -126,6 +209,14 @@ const list = (text: string | undefined) =>
     .split(',')
     .map((item) => item.trim())
     .filter(Boolean)
+
+const isKey = (text: string) => /^[0-9a-f]{64}$/i.test(text) || /^[A-Za-z0-9+/_-]{43}=?$/.test(text)
+
+/** `name:token`, or a token alone. The name is for the audit log. */
+function adminToken(text: string): AdminToken {
+  const [, name, token] = /^([a-z0-9_-]{1,32}):(.+)$/i.exec(text) ?? []
+  return name && token ? { name, token } : { name: 'admin', token: text }
+}
 
 function deepFreeze<T extends object>(value: T): Readonly<T> {
   for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) deepFreeze(inner)

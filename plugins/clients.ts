@@ -18,7 +18,12 @@ export interface ClientsPluginOptions {
 /** Tenant resolution. Changes to the table `clients` reach every instance by LISTEN/NOTIFY. */
 export default fp<ClientsPluginOptions>(
   async (app, options) => {
-    const clients = createClientResolver({ repository: createClientRepository({ sql: app.sql }), ...options })
+    const { sql, secrets } = app
+    const clients = createClientResolver({
+      repository: createClientRepository({ sql, secrets }),
+      secrets,
+      ...options,
+    })
     const listening = Promise.withResolvers<void>()
     const listener = createListener({
       url: app.database.url,
@@ -40,5 +45,5 @@ export default fp<ClientsPluginOptions>(
     // A pooler may not pass LISTEN on; the server works without, so it does not wait for ever.
     await Promise.race([listening.promise, new Promise((resolve) => setTimeout(resolve, 3_000).unref())])
   },
-  { name: 'clients', dependencies: ['database'] },
+  { name: 'clients', dependencies: ['database', 'secrets'] },
 )

@@ -1,7 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { SourceUnavailable } from '../services/cache.ts'
-import { DatabaseTimeout } from '../services/database/pool.ts'
+import { isDatabaseAway } from '../services/database/away.ts'
 import { AppError } from '../services/errors.ts'
 import { jsonRpcFailure } from '../services/mcp/json-rpc.ts'
 
@@ -33,7 +32,9 @@ export default fp(
   async (app) => {
     app.setErrorHandler((error: FastifyError, request, reply) => {
       const problem = problemOf(error)
-      if (problem.status >= 500) request.log.error({ err: error, code: problem.code }, 'request failed')
+      // Shedding is logged once, when it begins: a stack for each request would press all the more.
+      if (problem.status >= 500 && problem.code !== 'OVERLOADED')
+        request.log.error({ err: error, code: problem.code, ...whatOf(request) }, 'request failed')
       return send(request, reply, problem)
     })
     app.setNotFoundHandler((request, reply) =>
@@ -47,10 +48,16 @@ export default fp(
   { name: 'errors' },
 )
 
+const whatOf = (request: FastifyRequest) => ({
+  operation: request.operation ?? request.routeOptions.config.operation,
+  client: request.client?.id,
+  call: request.callId,
+})
+
 function send(request: FastifyRequest, reply: FastifyReply, problem: Problem) {
   const { status, code, title, detail, field, retryAfterSeconds, members } = problem
   if (retryAfterSeconds !== undefined) reply.header('retry-after', Math.ceil(retryAfterSeconds))
-  if (status === 401) reply.header('www-authenticate', 'Bearer')
+  if (status === 401) reply.header('www-authenticate', 'Bearer realm="1000x-agent"')
   if (request.routeOptions.config.dialect === 'json-rpc')
     return reply.code(status).send(jsonRpcFailure(problem, request.body, request.id))
   return reply
@@ -115,14 +122,4 @@ function problemOf(error: FastifyError): Problem {
   const status = error.statusCode ?? 500
   if (status >= 400 && status < 500) return { status, code: error.code ?? 'REFUSED', title: error.message }
   return INTERNAL
-}
-
-/** Codes of PostgreSQL and of its driver that mean: not now. A constraint violation is not among them. */
-const AWAY =
-  /^(08|57P|53|25006)|^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|EHOSTUNREACH)/
-
-function isDatabaseAway(error: unknown): boolean {
-  if (error instanceof DatabaseTimeout || error instanceof SourceUnavailable) return true
-  const code = (error as { code?: unknown } | null)?.code
-  return typeof code === 'string' && AWAY.test(code)
 }

@@ -1,6 +1,17 @@
 import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Client } from '../services/clients/client.ts'
+import type { ErrorTap } from '../services/error-tap.ts'
+import { maskNumbers } from '../services/scrub.ts'
+
+/** A request that is over. */
+interface Ended {
+  readonly request: FastifyRequest
+  /** One of the few names of what this server does; `unknown` where there is no route. */
+  readonly operation: string
+  readonly status: number
+  readonly ms: number
+}
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -14,12 +25,16 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** What each route does: `POST /tools/send_sms` → `tools.send_sms`. A route that does not say cannot be added. */
     operations: Map<string, string>
+    /** Told of every request when it is over, once. */
+    whenEnded: ((ended: Ended) => void)[]
   }
   interface FastifyContextConfig {
     /** Name of what the route does, in logs and metrics. */
     operation?: string
   }
 }
+
+const ERROR_LEVEL = 50
 
 /**
  * Options of the logger. Of an error only what names it is printed: drivers and clients hang queries, bodies
@@ -28,8 +43,21 @@ declare module 'fastify' {
 export function loggerOptions(
   level: string,
   stream?: { write(line: string): void },
+  tap: ErrorTap = {},
 ): NonNullable<FastifyServerOptions['logger']> {
-  return { level, serializers: { err: printableError }, ...(stream && { stream }) }
+  return {
+    level,
+    serializers: { err: printableError },
+    hooks: {
+      logMethod(args, method, at) {
+        const [facts, message] = args as unknown[]
+        if (at >= ERROR_LEVEL && typeof facts === 'object' && facts !== null)
+          tap.onError?.(facts as Record<string, unknown>, String(message))
+        method.apply(this, args)
+      },
+    },
+    ...(stream && { stream }),
+  }
 }
 
 export function printableError(error: unknown): { type: string; message: string; stack: string } {
@@ -38,18 +66,18 @@ export function printableError(error: unknown): { type: string; message: string;
     const { message } = (error ?? {}) as { message?: unknown }
     return {
       type: typeof error,
-      message: typeof message === 'string' ? message : 'not an error',
+      message: typeof message === 'string' ? maskNumbers(message) : 'not an error',
       stack: '',
     }
   }
   const { code, status, operation, outcome } = error as Error & Record<string, unknown>
   return {
     type: error.name,
-    message: error.message,
+    message: maskNumbers(error.message),
     ...(code !== undefined && { code }),
     ...(status !== undefined && { status }),
     ...(operation !== undefined && { operation, outcome }),
-    stack: error.stack ?? '',
+    stack: maskNumbers(error.stack ?? ''),
     ...(error.cause !== undefined && { cause: printableError(error.cause) }),
   }
 }
@@ -64,6 +92,7 @@ export default fp(
     app.decorateRequest('callId', undefined)
     app.decorateRequest('operation', undefined)
     app.decorate('operations', new Map())
+    app.decorate('whenEnded', [])
     app.addHook('onRoute', ({ config, method, schema, url }) => {
       // Fastify's own companions of GET routes.
       if (method === 'HEAD') return
@@ -71,30 +100,25 @@ export default fp(
       if (!operation || !schema) throw new Error(`${method} ${url} has no operation or no schema`)
       for (const each of [method].flat()) app.operations.set(`${each} ${url}`, operation)
     })
-    const line = (request: FastifyRequest, reply: FastifyReply, status: number) => {
-      const { operation } = request.routeOptions.config
+    const ended = (request: FastifyRequest, reply: FastifyReply, status: number) => {
+      const route = request.routeOptions.config.operation
+      const operation = request.operation ?? route ?? 'unknown'
+      const ms = Math.round(reply.elapsedTime * 10) / 10
+      for (const tell of app.whenEnded) tell({ request, operation, status, ms: reply.elapsedTime })
       // Health probes come every few seconds and say nothing while they succeed.
-      if (operation?.startsWith('health.') && status < 400) return
-      request.log.info(
-        {
-          operation: request.operation ?? operation ?? 'unknown',
-          client: request.client?.id,
-          call: request.callId,
-          status,
-          ms: Math.round(reply.elapsedTime * 10) / 10,
-        },
-        'request',
-      )
+      if (route?.startsWith('health.') && status < 400) return
+      request.log.info({ operation, client: request.client?.id, call: request.callId, status, ms }, 'request')
     }
-    app.addHook('onRequest', async (request, reply) => {
-      let written = false
+    app.addHook('onRequest', (request, reply, done) => {
+      let over = false
       const once = (status: number) => {
-        if (!written) line(request, reply, status)
-        written = true
+        if (!over) ended(request, reply, status)
+        over = true
       }
       reply.raw.once('finish', () => once(reply.statusCode))
       // Whoever hangs up gets no whole response.
       reply.raw.once('close', () => once(CALLER_LEFT))
+      done()
     })
   },
   { name: 'request-log' },

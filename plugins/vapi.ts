@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 import { Agent } from 'undici'
+import { createLanes } from '../services/lanes.ts'
 import { createVapiApi, type VapiApi } from '../services/vapi/api.ts'
 
 declare module 'fastify' {
@@ -16,9 +17,14 @@ export interface VapiPluginOptions {
 
 export default fp<VapiPluginOptions>(
   async (app, options) => {
-    const dispatcher = new Agent({ connections: 16, connect: { timeout: 2_000 }, keepAliveTimeout: 30_000 })
-    app.decorate('vapi', createVapiApi({ ...options, dispatcher }))
-    app.addHook('onClose', () => dispatcher.close())
+    const agent = new Agent({ connections: 16, connect: { timeout: 2_000 }, keepAliveTimeout: 30_000 })
+    const dispatcher = agent.compose(app.watched('vapi'))
+    const lanes = createLanes({
+      kind: 'vapi',
+      onStateChange: ({ state }) => app.log.warn({ kind: 'vapi', state }, 'breaker'),
+    })
+    app.decorate('vapi', createVapiApi({ ...options, dispatcher, lanes }))
+    app.addHook('onClose', () => agent.close())
   },
-  { name: 'vapi' },
+  { name: 'vapi', dependencies: ['upstreams'] },
 )

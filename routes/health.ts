@@ -5,6 +5,8 @@ const Check = Type.Union([Type.Literal('ok'), Type.Literal('failed')])
 const CHECK_DEADLINE_MS = 2_000
 
 const Readiness = Type.Object({ status: Check, database: Check, migrations: Check, queue: Check })
+/** It still serves; whoever sends requests here shall send them to another instance. */
+const Draining = Type.Object({ status: Type.Literal('draining') })
 
 /** For health monitors. Public, and says nothing about anybody. */
 const health: FastifyPluginAsyncTypebox = async (scope) => {
@@ -26,10 +28,11 @@ const health: FastifyPluginAsyncTypebox = async (scope) => {
       config: { operation: 'health.ready' },
       schema: {
         summary: 'Whether requests can be served: database with migrations, and queue',
-        response: { 200: Readiness, 503: Readiness },
+        response: { 200: Readiness, 503: Type.Union([Draining, Readiness]) },
       },
     },
     async (_request, reply) => {
+      if (scope.draining.active) return reply.code(503).send({ status: 'draining' as const })
       const version = scope.database.version()
       const migrated = version.then((found) => found >= scope.database.expected)
       const [database, migrations, queue] = await tell([version, migrated, scope.jobs.check()])

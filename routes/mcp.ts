@@ -6,11 +6,14 @@ import type { FastifyReply } from 'fastify'
 
 const Headers = Type.Object({
   'x-phone-number': Type.Optional(
-    Type.String({ description: "The client's number, E.164. Proves nothing." }),
+    Type.String({ description: "The client's number, E.164; not needed with a call's token" }),
   ),
   'x-call-id': Type.Optional(Type.String({ description: 'The call, by VAPI’s id: whose contact is meant' })),
   'x-tools': Type.Optional(Type.String({ description: 'upstream: our own tools are not listed' })),
 })
+
+/** What an assistant can do without while the server is pressed: it has our own tools already. */
+const LISTINGS: ReadonlySet<string> = new Set(['mcp.tools/list', 'mcp.subscriptions/listen'])
 
 export interface McpRouteOptions {
   /** Under which address this server is reached; its host is one a request may be for. */
@@ -33,17 +36,21 @@ const mcp: FastifyPluginAsyncTypebox<McpRouteOptions> = async (scope, { publicUr
       schema: { summary: 'Model Context Protocol: our tools and the CRM’s', headers: Headers },
     },
     async (request, reply) => {
+      request.operation = scope.mcp.operationOf(request.body)
+      if (LISTINGS.has(request.operation)) scope.pressure.shed('listing')
       const who = await scope.mcp.whoIsMeant({
+        access: request.access,
         number: request.headers['x-phone-number'],
         callId: request.headers['x-call-id'],
         tools: request.headers['x-tools'],
       })
       request.client = who.client
       request.callId = who.callId
-      request.operation = scope.mcp.operationOf(request.body)
-      const raw = request.raw as NodeIncomingMessageLike
-      const asked = await toWebRequest(raw, request.body, { signal: hangUp(reply) })
-      return answer(reply, await scope.mcp.serve(asked, request.body, who))
+      await scope.limits.take('mcp', request)
+      const { raw, headers, body } = request
+      const signal = hangUp(reply)
+      const toRequest = async () => toWebRequest(raw as NodeIncomingMessageLike, body, { signal })
+      return answer(reply, await scope.mcp.serve({ headers, body, signal, toRequest }, who))
     },
   )
 
@@ -75,8 +82,17 @@ function hangUp(reply: FastifyReply): AbortSignal {
   return controller.signal
 }
 
-/** A stream goes out as it comes; a document in one piece, with its length. */
-async function answer(reply: FastifyReply, response: Response): Promise<FastifyReply> {
+/** As the SDK has them. */
+const OF_EVENTS = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-cache, no-transform',
+  connection: 'keep-alive',
+  'x-accel-buffering': 'no',
+}
+
+/** A stream goes out as it comes; a document, and events that are all there, in one piece, with their length. */
+async function answer(reply: FastifyReply, response: Response | string): Promise<FastifyReply> {
+  if (typeof response === 'string') return reply.headers(OF_EVENTS).send(response)
   if (response.headers.get('content-type')?.startsWith('text/event-stream')) return reply.send(response)
   const text = await response.text()
   return reply

@@ -1,11 +1,11 @@
 import { type FastifyPluginAsyncTypebox, type Static, Type } from '@fastify/type-provider-typebox'
 import { Problem } from '../schemas/problem.ts'
 
-const Identity = Type.Object({ client_id: Type.String(), contact_id: Type.Optional(Type.String()) })
+const Identity = Type.Partial(Type.Object({ client_id: Type.String(), contact_id: Type.String() }))
 
 /** `POST /tools/:name`, one route for each tool of the catalogue. */
 const tools: FastifyPluginAsyncTypebox = async (scope) => {
-  const { catalogue, tools: runner } = scope.services
+  const { callers, catalogue, tools: runner } = scope.services
   for (const tool of catalogue.values()) {
     scope.post(
       `/tools/${tool.name}`,
@@ -20,9 +20,12 @@ const tools: FastifyPluginAsyncTypebox = async (scope) => {
       },
       async (request, reply) => {
         const { client_id, contact_id, ...input } = request.body as Static<typeof Identity>
-        const resolution = await scope.clients.byId(client_id)
+        const says = { clientId: client_id, contactId: contact_id }
+        const { resolution, user } = await callers.overRest(request.access, says)
         request.client = resolution.client
-        const { output } = await runner.runOne(tool, resolution, { contactId: contact_id }, input)
+        request.callId = user.call?.id
+        await scope.limits.take('rest', request)
+        const { output } = await runner.runOne(tool, resolution, user, input)
         return reply.code(200).send(output)
       },
     )

@@ -1,5 +1,9 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CallMessage } from '../../services/vapi/messages.ts'
 
 /** Answers one type of VAPI's messages; what it returns is the body of the answer. */
-export type MessageHandler = (message: CallMessage, request: FastifyRequest) => Promise<unknown>
+export type MessageHandler = (
+  message: CallMessage,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) => Promise<unknown>

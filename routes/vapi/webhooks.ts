@@ -23,8 +23,20 @@ const handlers: ReadonlyMap<string, MessageHandler> = new Map([
 const webhooks: FastifyPluginAsyncTypebox = async (scope) => {
   // Whatever it is called, it is read as JSON; and a key such as `__proto__` in what a caller's words were
   // made into is dropped, where Fastify would refuse the whole message.
+  const parse = scope.getDefaultJsonParser('remove', 'remove')
   scope.removeAllContentTypeParsers()
-  scope.addContentTypeParser('*', { parseAs: 'string' }, scope.getDefaultJsonParser('remove', 'remove'))
+  scope.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    try {
+      scope.guards.vapiBody(request, body)
+    } catch (error) {
+      return done(error as Error)
+    }
+    parse(request, body.toString(), done)
+  })
+  // Where no body came, nothing was parsed.
+  scope.addHook('preValidation', async (request) => {
+    if (!request.access) scope.guards.vapiBody(request, Buffer.alloc(0))
+  })
 
   scope.post(
     '/vapi/webhooks',
@@ -33,7 +45,10 @@ const webhooks: FastifyPluginAsyncTypebox = async (scope) => {
       config: { operation: 'vapi.webhook' },
       schema: { summary: "VAPI's server URL", body: WebhookBody },
     },
-    async (request) => {
+    async (request, reply) => {
+      const { deliveryId } = request
+      const { deliveries } = scope.services
+      if (deliveryId !== undefined && (await deliveries.isTaken(deliveryId))) return {}
       const message = scope.services.messages.read(request.body)
       request.callId = message.callId
       const handler = handlers.get(message.type)
@@ -42,7 +57,10 @@ const webhooks: FastifyPluginAsyncTypebox = async (scope) => {
       const strange = Object.keys(message.body).filter((name) => !KNOWN_MESSAGE_PROPERTIES.has(name))
       scope.metrics.message(type, strange.length)
       // Types that nobody here handles are fine: VAPI adds some without notice, others are of no use to us.
-      return handler ? handler(message, request) : { received: true }
+      const answer = handler ? await handler(message, request, reply) : { received: true }
+      // Not before: one that failed is taken when it comes again.
+      if (deliveryId !== undefined) await deliveries.taken(deliveryId)
+      return answer
     },
   )
 }
