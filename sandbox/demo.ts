@@ -189,10 +189,10 @@ async function showResult(): Promise<string> {
     `${notes.length} written`,
   )
 
-  const [session] = await app.sql`
+  const [session] = await app.sql.forAllClients`
     select status, ended_reason, duration_seconds, caller, ghl_contact_id, length(transcript) as transcript_length, summary
     from voice_sessions where vapi_call_id = ${call.callId}`
-  const events = await app.sql`
+  const events = await app.sql.forAllClients`
     select event_key from call_events where vapi_call_id = ${call.callId} order by received_at`
   show(
     'database: voice session',

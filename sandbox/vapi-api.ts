@@ -1,20 +1,12 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { Type } from '@sinclair/typebox'
 import Fastify, { type FastifyError } from 'fastify'
 import { Refusal } from './crm/errors.ts'
 import { createFaults, type Fault } from './crm/faults.ts'
-import { ajvOptions, complaintTexts, digits, strict } from './crm/validation.ts'
+import { ajvOptions, complaintTexts } from './crm/validation.ts'
 import { createWire, type Exchange, pathOf } from './crm/wire.ts'
-
-export interface VapiCall {
-  id: string
-  orgId?: string
-  /** ISO 8601; now when left out. */
-  createdAt?: string
-  updatedAt?: string
-  [other: string]: unknown
-}
+import { callRoutes, type VapiCall } from './vapi/calls.ts'
+import { numberRoutes, type VapiNumber } from './vapi/numbers.ts'
 
 export interface VapiApiOptions {
   /** The private key requests must carry. */
@@ -32,6 +24,9 @@ export interface VapiApi {
   /** `recording: false` makes a call whose recording does not exist (yet). */
   addCall(call: VapiCall, recording?: Uint8Array | false): void
   readonly calls: readonly VapiCall[]
+  /** A phone number of the organisation, as VAPI would hold it. */
+  addNumber(number: VapiNumber): void
+  readonly numbers: readonly VapiNumber[]
   readonly exchanges: readonly Exchange[]
   fault(fault: Fault): () => void
   clearFaults(): void
@@ -44,45 +39,6 @@ const SILENCE = Buffer.from(
   'hex',
 )
 
-const DATE_FILTERS = {
-  Gt: (order: number) => order > 0,
-  Ge: (order: number) => order >= 0,
-  Lt: (order: number) => order < 0,
-  Le: (order: number) => order <= 0,
-} as const
-
-const text = Type.Optional(Type.String())
-const listQuery = strict({
-  ...{ id: text, assistantId: text, phoneNumberId: text, limit: Type.Optional(digits) },
-  ...{ createdAtGt: text, createdAtGe: text, createdAtLt: text, createdAtLe: text },
-  ...{ updatedAtGt: text, updatedAtGe: text, updatedAtLt: text, updatedAtLe: text },
-})
-const callParams = Type.Object({ id: Type.String() })
-const recordingParams = Type.Object({ id: Type.String(), kind: Type.String() })
-
-function instant(value: string, name: string): Temporal.Instant {
-  try {
-    return Temporal.Instant.from(value)
-  } catch {
-    throw new Refusal(400, [`${name} must be a valid ISO 8601 date string`])
-  }
-}
-
-function isWithin(call: VapiCall, query: Readonly<Record<string, string>>): boolean {
-  for (const field of ['createdAt', 'updatedAt'] as const) {
-    for (const [suffix, holds] of Object.entries(DATE_FILTERS)) {
-      const limit = query[field + suffix]
-      if (limit === undefined) continue
-      const order = Temporal.Instant.compare(
-        instant(String(call[field]), field),
-        instant(limit, field + suffix),
-      )
-      if (!holds(order)) return false
-    }
-  }
-  return true
-}
-
 function refusalOf(error: FastifyError): Refusal {
   if (error instanceof Refusal) return error
   if (error.validation) return new Refusal(400, complaintTexts(error.validation))
@@ -91,14 +47,11 @@ function refusalOf(error: FastifyError): Refusal {
 }
 
 /**
- * A server that behaves like the parts of api.vapi.ai this product calls: reading and deleting calls, and the
- * recordings, which VAPI hands out as a redirect to an address that soon expires.
+ * A server that behaves like the parts of api.vapi.ai this product calls: calls and their recordings, and phone
+ * numbers. It refuses what VAPI's own document does not know.
  */
 export async function startVapiApi(options: VapiApiOptions): Promise<VapiApi> {
   const { key, host = '127.0.0.1', port = 0, now = () => Temporal.Now.instant(), linkSeconds = 60 } = options
-  const calls: VapiCall[] = []
-  const recordings = new Map<string, Uint8Array>()
-  const links = new Map<string, string>()
   const faults = createFaults()
   const wire = createWire({ faults, now })
 
@@ -124,71 +77,19 @@ export async function startVapiApi(options: VapiApiOptions): Promise<VapiApi> {
     throw new Refusal(404, `Cannot ${request.method} ${pathOf(request)}`)
   })
 
-  const callOf = (id: string): VapiCall => {
-    const call = calls.find((each) => each.id === id)
-    if (call === undefined) throw new Refusal(404, `Call with id ${id} not found.`)
-    return call
-  }
+  let url = ''
+  const { calls, add: addCall } = callRoutes(app, { now, url: () => url, linkSeconds })
+  const { numbers, add: addNumber } = numberRoutes(app, now)
 
-  app.get('/call', { schema: { querystring: listQuery } }, (request) => {
-    const { limit = '100', ...query } = request.query
-    if (Number(limit) > 1000) throw new Refusal(400, ['limit must not be greater than 1000'])
-    return calls
-      .filter((call) =>
-        (['id', 'assistantId', 'phoneNumberId'] as const).every(
-          (field) => query[field] === undefined || call[field] === query[field],
-        ),
-      )
-      .filter((call) => isWithin(call, query))
-      .toSorted((a, b) => String(b.createdAt).localeCompare(String(a.createdAt)))
-      .slice(0, Number(limit))
-  })
-
-  app.get('/call/:id', { schema: { params: callParams } }, (request) => callOf(request.params.id))
-
-  app.delete('/call/:id', { schema: { params: callParams } }, (request) => {
-    const call = callOf(request.params.id)
-    calls.splice(calls.indexOf(call), 1)
-    recordings.delete(call.id)
-    return call
-  })
-
-  app.get(
-    '/call/:id/:kind(^mono|stereo)-recording',
-    { schema: { params: recordingParams } },
-    (request, reply) => {
-      const call = callOf(request.params.id)
-      if (!recordings.has(call.id)) throw new Refusal(404, 'Recording not found.')
-      const name = `${randomBytes(16).toString('hex')}.wav`
-      links.set(name, call.id)
-      const expires = Math.floor(now().add({ seconds: linkSeconds }).epochMilliseconds / 1000)
-      return reply.redirect(`${url}/storage/${name}?expires=${expires}`, 302)
-    },
-  )
-
-  app.get(
-    '/storage/:name',
-    { schema: { params: Type.Object({ name: Type.String() }), querystring: strict({ expires: digits }) } },
-    (request, reply) => {
-      const bytes = recordings.get(links.get(request.params.name) ?? '')
-      if (bytes === undefined) throw new Refusal(404, 'The specified key does not exist.')
-      if (now().epochMilliseconds > Number(request.query.expires) * 1000)
-        throw new Refusal(403, 'Request has expired')
-      return reply.type('audio/wav').send(Buffer.from(bytes))
-    },
-  )
-
-  const url = await app.listen({ host, port })
+  url = await app.listen({ host, port })
   options.log?.(`VAPI sandbox: a stand-in for tests and demos, NOT api.vapi.ai, listening on ${url}`)
 
   return {
     url,
-    addCall(call, recording = SILENCE) {
-      const at = now().toString({ smallestUnit: 'millisecond' })
-      calls.push({ orgId: 'sandbox', createdAt: at, updatedAt: call.createdAt ?? at, ...call })
-      if (recording !== false) recordings.set(call.id, recording)
-    },
+    addCall: (call, recording = SILENCE) => addCall(call, recording),
     calls,
+    addNumber,
+    numbers,
     exchanges: wire.exchanges,
     fault(fault) {
       const id = faults.install(fault)

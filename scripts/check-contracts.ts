@@ -14,10 +14,11 @@ interface Verdict {
 interface Validator {
   checkVapiResponse(response: unknown, type: string | undefined, request: unknown): Verdict
   checkGhlRequest(request: unknown): Verdict
+  checkVapiRequest(request: unknown): Verdict
 }
 type Entry =
   | { kind: 'vapi'; request: { message?: { type?: string }; type?: string }; response: unknown }
-  | { kind: 'ghl'; request: { method: string; path: string } }
+  | { kind: 'ghl' | 'vapi-api'; request: { method: string; path: string } }
 
 const [directory, module] = process.argv.slice(2)
 if (!directory || !module) {
@@ -49,10 +50,11 @@ process.exitCode =
   faults.size === 0 && seen.has('vapi assistant-request') && seen.has('vapi tool-calls') ? 0 : 1
 
 function judge(entry: Entry): { name: string; verdict: Verdict | undefined } {
-  if (entry.kind === 'ghl') {
+  if (entry.kind !== 'vapi') {
     const { method, path: address } = entry.request
-    const name = `ghl ${method} ${(address.split('?')[0] ?? '').replace(/\/[A-Za-z0-9]{18,}(?=\/|$)/g, '/:id')}`
-    return { name, verdict: validator.checkGhlRequest(entry.request) }
+    const name = `${entry.kind} ${method} ${(address.split('?')[0] ?? '').replace(/\/[A-Za-z0-9-]{18,}(?=\/|$)/g, '/:id')}`
+    const verdict = entry.kind === 'ghl' ? validator.checkGhlRequest : validator.checkVapiRequest
+    return { name, verdict: verdict(entry.request) }
   }
   // A body may have come as text, from a test of bodies.
   const request = typeof entry.request === 'string' ? JSON.parse(entry.request) : entry.request

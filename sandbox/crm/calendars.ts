@@ -47,7 +47,7 @@ const calendarReply = (calendar: CalendarState) => ({
   locationId: calendar.locationId,
   groupId: calendar.groupId,
   name: calendar.name,
-  isActive: true,
+  isActive: calendar.active ?? true,
   calendarType: 'round_robin',
   eventType: 'RoundRobin_OptimizeForAvailability',
   teamMembers: calendar.teamUserIds.map((userId) => ({ userId, priority: 0.5, isPrimary: false })),

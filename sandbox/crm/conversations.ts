@@ -3,7 +3,7 @@ import { type CrmApp, type CrmContext, contactOf } from './context.ts'
 import { badRequest, unprocessable } from './errors.ts'
 import type { SandboxContact, SandboxMessage } from './records.ts'
 import { newId } from './store.ts'
-import { email, oneOf, someText, strict } from './validation.ts'
+import { digits, email, oneOf, someText, strict } from './validation.ts'
 
 const text = Type.Optional(Type.String())
 const texts = Type.Optional(Type.Array(Type.String()))
@@ -37,6 +37,8 @@ const messageBody = strict({
   status: Type.Optional(oneOf(['delivered', 'failed', 'pending', 'read'])),
 })
 
+const searchQuery = strict({ locationId: someText, contactId: text, limit: Type.Optional(digits) })
+
 /** Do-not-disturb holds when it is on for everything or for this channel. */
 function refusesChannel(contact: SandboxContact, channel: 'SMS' | 'Email'): boolean {
   const setting = contact.dndSettings?.[channel]?.status
@@ -53,6 +55,15 @@ export function conversationRoutes(app: CrmApp, context: CrmContext): void {
     threads.set(contact.id, id)
     return id
   }
+
+  app.get('/conversations/search', { schema: { querystring: searchQuery } }, (request) => {
+    const { locationId, contactId, limit = '20' } = request.query
+    const { contacts } = context.gate.named(request, locationId)
+    const conversations = contacts
+      .filter(({ id }) => threads.has(id) && (contactId === undefined || id === contactId))
+      .map(({ id }) => ({ id: threads.get(id), contactId: id, locationId }))
+    return { conversations: conversations.slice(0, Number(limit)), total: conversations.length }
+  })
 
   app.post('/conversations/messages', { schema: { body: messageBody } }, (request, reply) => {
     const { contactId, type, ...content } = request.body

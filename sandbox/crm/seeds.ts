@@ -21,6 +21,8 @@ export const calendarSeed = strict({
   minNoticeMinutes: Type.Optional(Type.Integer({ minimum: 0 })),
   teamUserIds: Type.Optional(Type.Array(someText)),
   requireAssignedUser: Type.Optional(Type.Boolean()),
+  /** False: somebody has switched the calendar off. */
+  active: Type.Optional(Type.Boolean()),
 })
 
 export const locationSeed = strict({

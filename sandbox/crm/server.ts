@@ -12,6 +12,7 @@ import { Refusal, unprocessable } from './errors.ts'
 import { createFaults, type Fault } from './faults.ts'
 import { createGate, GHL_RATE_LIMIT, type RateLimit } from './gate.ts'
 import { locationRoutes } from './locations.ts'
+import { type AppSeed, createOAuth, type OAuthControls } from './oauth.ts'
 import type { LedgerEntry, SandboxAppointment, SandboxContact } from './records.ts'
 import { checkLocationSeed, type LocationSeed } from './seeds.ts'
 import { createStore } from './store.ts'
@@ -51,6 +52,8 @@ export interface CrmSandbox {
   /** Installs a fault; the returned function removes it. */
   fault(fault: Fault): () => void
   clearFaults(): void
+  /** Consents, and tokens that end. */
+  readonly oauth: OAuthControls
   /** Ends hanging requests and idle sockets too. */
   close(): Promise<void>
 }
@@ -64,6 +67,8 @@ export interface CrmSandboxOptions {
   log?: (line: string) => void
   /** Requests per location; GoHighLevel's published 100 in 10 s when left out. */
   rateLimit?: RateLimit
+  /** The marketplace app whose OAuth is answered; without it none is. */
+  app?: AppSeed
 }
 
 function refusalOf(error: FastifyError): Refusal {
@@ -85,9 +90,6 @@ function installAnswers(app: FastifyInstance): void {
     const refusal = refusalOf(error)
     return reply.code(refusal.statusCode).headers(refusal.headers).send(refusal.body())
   })
-  app.setNotFoundHandler((request) => {
-    throw new Refusal(404, `Cannot ${request.method} ${pathOf(request)}`)
-  })
 }
 
 /** A body sent to an operation that takes none is as wrong as an unknown property; `{}` does no harm. */
@@ -108,6 +110,7 @@ export async function startCrmSandbox(options: CrmSandboxOptions = {}): Promise<
   for (const seed of options.locations ?? []) addLocation(seed)
 
   const faults = createFaults()
+  const oauth = createOAuth(store, options.app)
   const gate = createGate(store, options.rateLimit ?? GHL_RATE_LIMIT)
   const context: CrmContext = { store, gate, now }
 
@@ -125,6 +128,9 @@ export async function startCrmSandbox(options: CrmSandboxOptions = {}): Promise<
   await app.register(async (scope) => {
     const crm = scope.withTypeProvider<TypeBoxTypeProvider>()
     installAnswers(crm)
+    crm.setNotFoundHandler((request) => {
+      throw new Refusal(404, `Cannot ${request.method} ${pathOf(request)}`)
+    })
     wire.install(crm)
     gate.install(crm)
     refuseStrayBodies(crm)
@@ -134,6 +140,12 @@ export async function startCrmSandbox(options: CrmSandboxOptions = {}): Promise<
     appointmentRoutes(crm, context)
     conversationRoutes(crm, context)
     locationRoutes(crm, context)
+  })
+  await app.register(async (scope) => {
+    const crm = scope.withTypeProvider<TypeBoxTypeProvider>()
+    installAnswers(crm)
+    wire.install(crm)
+    oauth.install(crm)
   })
 
   const location = (id: string): LocationView => {
@@ -168,6 +180,7 @@ export async function startCrmSandbox(options: CrmSandboxOptions = {}): Promise<
       }
     },
     clearFaults: () => faults.clear(),
+    oauth: oauth.controls,
     async close() {
       wire.stop()
       await app.close()
