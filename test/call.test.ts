@@ -1,5 +1,5 @@
 import t from 'tap'
-import { build, eventually } from './helper.ts'
+import { asOwner, build, eventually } from './helper.ts'
 
 t.test('a whole call ends in one session, one contact, one appointment and one note', async (t) => {
   const { addClient, call, crm, app } = await build(t)
@@ -19,7 +19,8 @@ t.test('a whole call ends in one session, one contact, one appointment and one n
   t.equal(location.contacts.length, 1)
   t.equal(location.appointments.length, 1)
   t.match(location.contacts[0]?.notes, [{ body: /Booked: Appointment, Friday, August 21 at 10:30 AM/ }])
-  const sessions =
-    await app.sql`select status, ghl_contact_id from voice_sessions where vapi_call_id = ${player.callId}`
+  const sessions = await asOwner(
+    app,
+  )`select status, ghl_contact_id from voice_sessions where vapi_call_id = ${player.callId}`
   t.strictSame([...sessions], [{ status: 'ended', ghl_contact_id: location.contacts[0]?.id }])
 })

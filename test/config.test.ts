@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { ConfigError, loadConfig } from '../config.ts'
 
@@ -12,6 +13,8 @@ const problemsOf = (env: Record<string, string | undefined>): readonly string[] 
 }
 const namesOf = (env: Record<string, string | undefined>) =>
   problemsOf(env).map((problem) => problem.split(' ')[0])
+
+const KEY = randomBytes(32).toString('base64')
 
 t.test('an empty environment is good for development', async (t) => {
   t.match(loadConfig({}), {
@@ -76,14 +79,51 @@ t.test('an empty variable counts as absent', async (t) => {
   )
 })
 
-t.test('production refuses to start without its token and its database', async (t) => {
-  t.strictSame(namesOf({ NODE_ENV: 'production' }).toSorted(), ['DATABASE_URL', 'VAPI_WEBHOOK_TOKEN'])
-  const DATABASE_URL = 'postgres://localhost/agent'
+t.test('production refuses to start without its database and its secrets', async (t) => {
+  const without = ['DATABASE_URL', 'ENCRYPTION_KEY', 'VAPI_WEBHOOK_TOKEN']
+  t.strictSame(namesOf({ NODE_ENV: 'production' }).toSorted(), without)
+  const production = {
+    NODE_ENV: 'production',
+    DATABASE_URL: 'postgres://localhost/agent',
+    ENCRYPTION_KEY: KEY,
+  }
   for (const VAPI_WEBHOOK_TOKEN of [undefined, '', ' ', ' , ,'])
-    t.strictSame(namesOf({ NODE_ENV: 'production', DATABASE_URL, VAPI_WEBHOOK_TOKEN }), [
-      'VAPI_WEBHOOK_TOKEN',
-    ])
-  t.equal(loadConfig({ NODE_ENV: 'production', DATABASE_URL, VAPI_WEBHOOK_TOKEN: 'x' }).env, 'production')
+    t.strictSame(namesOf({ ...production, VAPI_WEBHOOK_TOKEN }), ['VAPI_WEBHOOK_TOKEN'])
+  t.equal(loadConfig({ ...production, VAPI_WEBHOOK_TOKEN: 'x' }).env, 'production')
+  t.equal(loadConfig({ ...production, VAPI_HMAC_SECRET: 'x' }).env, 'production')
+})
+
+t.test('a key is 32 bytes, in base64 or hex', async (t) => {
+  const hex = Buffer.from(KEY, 'base64').toString('hex')
+  for (const ENCRYPTION_KEY of [KEY, hex, `${KEY},${hex}`, KEY.replace('=', '')])
+    t.equal(loadConfig({ ENCRYPTION_KEY }).encryptionKeys.length, ENCRYPTION_KEY.split(',').length)
+  for (const ENCRYPTION_KEY of [
+    'secret',
+    hex.slice(2),
+    `${KEY}AAAA`,
+    `${KEY},short`,
+    `${KEY.slice(0, -2)}!=`,
+  ])
+    t.strictSame(namesOf({ ENCRYPTION_KEY }), ['ENCRYPTION_KEY'], ENCRYPTION_KEY)
+})
+
+t.test('an admin has a name, for the audit log', async (t) => {
+  t.strictSame(loadConfig({ ADMIN_TOKEN: 'ann:one, two, with spaces: three' }).adminTokens, [
+    { name: 'ann', token: 'one' },
+    { name: 'admin', token: 'two' },
+    { name: 'admin', token: 'with spaces: three' },
+  ])
+})
+
+t.test('what makes sense only together is asked for together', async (t) => {
+  t.strictSame(namesOf({ DATABASE_DIRECT_URL: 'postgres://localhost/agent' }), ['DATABASE_DIRECT_URL'])
+  t.strictSame(namesOf({ GHL_CLIENT_ID: 'a' }), ['GHL_CLIENT_SECRET'])
+  t.strictSame(namesOf({ GHL_CLIENT_SECRET: 'b' }), ['GHL_CLIENT_ID'])
+  t.strictSame(loadConfig({ GHL_CLIENT_ID: 'a', GHL_CLIENT_SECRET: 'b' }).ghl.app, {
+    clientId: 'a',
+    clientSecret: 'b',
+  })
+  t.strictSame(namesOf({ REDIS_URL: 'http://localhost' }), ['REDIS_URL'])
 })
 
 t.test('tokens come as a list, so that they can be rotated', async (t) => {

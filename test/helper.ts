@@ -7,10 +7,14 @@ import { type CrmSandbox, type LocationSeed, startCrmSandbox } from '../sandbox/
 import { createPlayer, type PlayerOptions } from '../sandbox/player.ts'
 import { startVapiApi, type VapiApi } from '../sandbox/vapi-api.ts'
 import { createClientRepository, type NewClient } from '../services/clients/repository.ts'
+import { createDatabase, type Database } from '../services/database/pool.ts'
 import { keepForContract, keepWebhook } from './contract.ts'
 
 export const TOKEN = 'test-webhook-token'
 export const VAPI_KEY = 'test-vapi-key'
+/** Its name in the audit log is `tests`. */
+export const ADMIN_TOKEN = 'test-admin-token'
+export const ENCRYPTION_KEY = '0123456789abcdef'.repeat(4)
 export const PUBLIC_URL = 'https://agent.example.com'
 /** Friday, 2026-08-21, 8:00 in Vancouver. */
 export const NOW = Temporal.Instant.from('2026-08-21T15:00:00Z')
@@ -85,6 +89,15 @@ export interface TestClient {
 
 let clientCount = 0
 
+const owners = new WeakMap<FastifyInstance, Database>()
+
+/** The server's database as its owner: every row of every table, the queue's too. The server itself sees less. */
+export function asOwner(app: FastifyInstance): Database {
+  const owner = owners.get(app) ?? createDatabase({ url: app.database.url })
+  owners.set(app, owner)
+  return owner
+}
+
 /** The whole server on a database of this test file, with the CRM sandbox and a stand-in for VAPI's API. */
 export async function build(t: Test, options: HarnessOptions = {}): Promise<Harness> {
   fileDatabase ??= createTestDatabase()
@@ -99,6 +112,8 @@ export async function build(t: Test, options: HarnessOptions = {}): Promise<Harn
     PUBLIC_URL,
     DATABASE_URL: options.databaseUrl ?? (await fileDatabase),
     VAPI_WEBHOOK_TOKEN: TOKEN,
+    ADMIN_TOKEN: `tests:${ADMIN_TOKEN}`,
+    ENCRYPTION_KEY,
     VAPI_API_KEY: VAPI_KEY,
     VAPI_BASE_URL: vapi.url,
     GHL_BASE_URL: crm.url,
@@ -107,16 +122,23 @@ export async function build(t: Test, options: HarnessOptions = {}): Promise<Harn
   const app = await buildApp(loadConfig(env), {
     clock: now,
     jobs: { retryDelaySeconds: 1 },
+    // The machine the tests run on may be pressed; the server in them is not.
+    pressure: { reading: () => ({ delayMs: 0, utilization: 0, memory: 0 }) },
+    // As the sandbox: what GHL allows a location is the subject of tests of its own.
+    ghl: { requests: { live: 1_000_000, background: 1_000_000 } },
     logStream: { write: (line) => void logs.push(JSON.parse(line)) },
     ...options.overrides,
   })
-  const clients = createClientRepository({ sql: app.sql })
+  const clients = createClientRepository({ sql: app.sql, secrets: app.secrets })
   let closed = false
   const close = async () => {
     if (closed) return
     closed = true
     await app.close()
+    await owners.get(app)?.end()
     for (const { request } of crm.exchanges) keepForContract({ kind: 'ghl', request })
+    for (const { request } of vapi.exchanges)
+      if (!request.path.startsWith('/storage/')) keepForContract({ kind: 'vapi-api', request })
     await Promise.all([crm.close(), vapi.close()])
   }
   t.teardown(close)

@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import path from 'node:path'
 import t from 'tap'
-import { importsOf, isOurs, ROOT } from './imports.ts'
+import { parse } from 'yaml'
+import { importsOf, isOurs, ROOT, sources } from './imports.ts'
 
 /** That the container image holds what the server needs, and nothing it does not. No container engine is needed. */
 
@@ -13,7 +14,13 @@ const packages = JSON.parse(read('package.json')) as {
   devDependencies: Record<string, string>
 }
 
-/** Every file and package that runs in production, from server.ts on. */
+for (const file of readdirSync(path.join(ROOT, 'scripts')))
+  sources.set(`scripts/${file}`, read(`scripts/${file}`))
+
+/** What is run in a container: the server, what operators use, and what a release runs. */
+const PROGRAMS = ['server.ts', ...['clients', 'jobs', 'calls', 'migrate'].map((name) => `scripts/${name}.ts`)]
+
+/** Every file and package that runs in production. */
 function reached(): { files: Set<string>; packages: Set<string> } {
   const found = { files: new Set<string>(), packages: new Set<string>() }
   const visit = (file: string) => {
@@ -29,30 +36,33 @@ function reached(): { files: Set<string>; packages: Set<string> } {
         )
     }
   }
-  visit('server.ts')
+  for (const program of PROGRAMS) visit(program)
   return found
 }
 
+const final = dockerfile.slice(dockerfile.lastIndexOf('FROM'))
 /** What the final stage copies from the checkout. */
-const copied = [
-  ...dockerfile.slice(dockerfile.lastIndexOf('FROM')).matchAll(/^COPY (?!--from)(.+) \S+$/gm),
-].flatMap(([, list]) => (list ?? '').split(' '))
+const copied = [...final.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, list]) =>
+  (list ?? '').split(' '),
+)
 
-t.test('every file the server reaches is copied', async (t) => {
+t.test('every file that runs is copied, and no script but those', async (t) => {
   for (const file of reached().files)
     t.ok(
       copied.some((entry) => file === entry || file.startsWith(`${entry}/`)),
       file,
     )
   t.ok(copied.includes('migrations'), 'the migrations, which are read at start')
+  for (const entry of copied) t.ok(existsSync(path.join(ROOT, entry)), `${entry} exists`)
+  for (const entry of copied.filter((name) => name.startsWith('scripts')))
+    t.ok(reached().files.has(entry), `${entry} runs`)
 })
 
 t.test('what is copied passes .dockerignore, which keeps everything else out', async (t) => {
   const [first, ...kept] = read('.dockerignore').trim().split('\n')
   t.equal(first, '*')
   for (const entry of [...copied, 'package-lock.json']) t.ok(kept.includes(`!${entry}`), entry)
-  for (const entry of ['.env', 'node_modules', 'test', 'sandbox', '.git'])
-    t.notOk(kept.includes(`!${entry}`), entry)
+  t.same(kept.toSorted(), [...copied, 'package-lock.json'].map((entry) => `!${entry}`).toSorted())
 })
 
 t.test('every package the server loads is a production dependency', async (t) => {
@@ -60,6 +70,14 @@ t.test('every package the server loads is a production dependency', async (t) =>
     if (name.startsWith('node:') || builtinModules.includes(name)) continue
     t.ok(name in packages.dependencies, name)
   }
+})
+
+t.test('the reference that the server gives out comes with a production dependency', async (t) => {
+  const resolved = [...sources.values()].flatMap((source) => [
+    ...source.matchAll(/import\.meta\.resolve\([`'](@[^/]+\/[^/]+)/g),
+  ])
+  t.ok(resolved.length > 0)
+  for (const [, name = ''] of resolved) t.ok(name in packages.dependencies, name)
 })
 
 t.test('the image runs the Node the tests run, not as root, and can be stopped', async (t) => {
@@ -72,5 +90,28 @@ t.test('the image runs the Node the tests run, not as root, and can be stopped',
     /^CMD \["node", "server\.ts"\]$/m,
     'no shell between Docker and the server: it gets SIGTERM',
   )
-  t.match(read('fly.toml'), /kill_signal = "SIGTERM"\nkill_timeout = 60/)
+  t.match(final, /^HEALTHCHECK .*\\\n {2}CMD \["node", /m)
+  t.notMatch(final, /^RUN|--chown/m, 'nothing in it belongs to the user it runs as')
+})
+
+t.test('whoever runs the image gives it the time to end, and nothing to write on', async (t) => {
+  const [, deadline] = /CLOSE_DEADLINE_MS = (\d+)_000/.exec(read('server.ts')) ?? []
+  t.ok(Number(deadline) < 60)
+  const fly = read('fly.toml')
+  t.match(fly, /kill_signal = "SIGTERM"\n(#.*\n)?kill_timeout = 60/)
+  t.match(fly, /release_command = "node scripts\/migrate\.ts"/)
+  t.match(fly, /min_machines_running = 2/)
+  for (const check of ['/health', '/ready']) t.match(fly, `path = "${check}"`)
+  t.equal(/\[metrics\]\n {2}port = (\d+)/.exec(fly)?.[1], /METRICS_PORT = "(\d+)"/.exec(fly)?.[1])
+  const compose = parse(read('compose.yaml')) as { services: Record<string, Record<string, unknown>> }
+  for (const [name, service] of Object.entries(compose.services)) {
+    t.match(service, { init: true, read_only: true, restart: 'unless-stopped' }, name)
+    t.ok(service.deploy, `${name} has limits`)
+  }
+  t.match(compose.services.server, {
+    env_file: '.env',
+    stop_grace_period: '60s',
+    depends_on: { postgres: { condition: 'service_healthy' }, redis: { condition: 'service_healthy' } },
+  })
+  for (const name of ['postgres', 'redis']) t.ok(compose.services[name]?.healthcheck, name)
 })

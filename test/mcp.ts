@@ -128,3 +128,7 @@ export async function addressOf(app: FastifyInstance): Promise<string> {
   const address = app.server.address()
   return `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`
 }
+
+/** Our tools as they are offered to a client that does not ask before it records. */
+export const offeredBy = ({ services }: FastifyInstance) =>
+  [...services.catalogue.keys()].filter((name) => name !== 'record_consent')

@@ -91,9 +91,14 @@ t.test('its indexes, though of the same names, become the ones that are relied u
     select indexname, indexdef from pg_indexes
     where indexname like 'idx_%' and tablename in ('clients', 'voice_sessions') order by indexname`
   t.match(indexes, [
+    { indexname: 'idx_clients_name' },
+    { indexname: 'idx_clients_secret_key' },
     { indexname: 'idx_clients_twilio_number', indexdef: /UNIQUE/ },
+    { indexname: 'idx_voice_sessions_caller' },
     { indexname: 'idx_voice_sessions_client_id', indexdef: /\(client_id, started_at DESC\)/ },
+    { indexname: 'idx_voice_sessions_live' },
     { indexname: 'idx_voice_sessions_vapi_call_id', indexdef: /UNIQUE/ },
+    { indexname: 'idx_voice_sessions_words' },
   ])
   const database = createDatabase({ url })
   t.teardown(() => database.end())

@@ -1,7 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { Test } from 'tap'
+
+/** Whoever ends what it has started: a test of tap's, or a scenario of the fault suite. */
+export interface Owner {
+  teardown(end: () => unknown): void
+}
 
 export interface ServerProcess {
   child: ChildProcess
@@ -12,17 +16,38 @@ export interface ServerProcess {
   ended: Promise<[number | null, NodeJS.Signals | null]>
 }
 
-/** `node server.ts` in an environment of its own; killed when the test is over. */
-export function startServer(t: Test, env: Record<string, string | undefined>): ServerProcess {
+const running = new Set<ChildProcess>()
+// Also if this process ends before their owner is done.
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
+/** A program in an environment of its own; killed when its owner is done. */
+export function startProcess(
+  owner: Owner,
+  command: string,
+  args: readonly string[],
+  env: Record<string, string | undefined> = {},
+) {
   const { PATH, HOME } = process.env
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../server.ts', import.meta.url))], {
-    env: { PATH, HOME, HOST: '127.0.0.1', PORT: '0', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = spawn(command, args, { env: { PATH, HOME, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  running.add(child)
   const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
-  t.teardown(async () => {
+  void ended.catch(() => {}).then(() => running.delete(child))
+  owner.teardown(async () => {
     child.kill('SIGKILL')
     await ended
+  })
+  return { child, ended }
+}
+
+/** `node server.ts` in an environment of its own; killed when its owner is done. */
+export function startServer(owner: Owner, env: Record<string, string | undefined>): ServerProcess {
+  const main = fileURLToPath(new URL('../server.ts', import.meta.url))
+  const { child, ended } = startProcess(owner, process.execPath, [main], {
+    HOST: '127.0.0.1',
+    PORT: '0',
+    ...env,
   })
   const logs: Record<string, unknown>[] = []
   let rest = ''

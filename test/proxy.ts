@@ -14,15 +14,20 @@ export interface TcpProxy {
   accept(): void
   /** Cuts all connections; new ones are welcome. */
   killAll(): void
+  /** Everything takes so many milliseconds longer, each way; 0 ends it. */
+  slow(ms: number): void
+  /** New connections go to this address from now on: the server has moved. */
+  retarget(url: string): void
   close(): Promise<void>
 }
 
 /** A TCP proxy before the server of a URL, which can be made to misbehave as networks do. */
 export async function startProxy(targetUrl: string): Promise<TcpProxy> {
-  const target = new URL(targetUrl)
+  let target = new URL(targetUrl)
   const sockets = new Set<Socket>()
   const waiting = new Set<() => void>()
   let frozen = false
+  let delayMs = 0
   let server: Server | undefined
   let port = 0
 
@@ -37,6 +42,17 @@ export async function startProxy(targetUrl: string): Promise<TcpProxy> {
     })
   }
 
+  /** Runs what is given to it in order, each so much later as the network is slow at that moment. */
+  function lane() {
+    let free = 0
+    return (work: () => void) => {
+      const now = performance.now()
+      free = Math.max(free, now + delayMs)
+      if (free <= now) work()
+      else setTimeout(work, free - now)
+    }
+  }
+
   function take(near: Socket) {
     let far: Socket | undefined
     keep(near, () => far)
@@ -46,10 +62,14 @@ export async function startProxy(targetUrl: string): Promise<TcpProxy> {
       const joined = tcpConnect(Number(target.port || 5432), target.hostname)
       far = joined
       keep(joined, () => near)
-      near.on('data', (chunk) => joined.write(chunk))
-      joined.on('data', (chunk) => near.write(chunk))
-      near.on('end', () => joined.end())
-      joined.on('end', () => near.end())
+      for (const [from, to] of [
+        [near, joined],
+        [joined, near],
+      ] as const) {
+        const later = lane()
+        from.on('data', (chunk) => later(() => void to.write(chunk)))
+        from.on('end', () => later(() => void to.end()))
+      }
       if (frozen) for (const socket of [near, joined]) socket.pause()
     }
     near.on('close', () => waiting.delete(join))
@@ -99,6 +119,12 @@ export async function startProxy(targetUrl: string): Promise<TcpProxy> {
       if (!server) listen()
     },
     killAll,
+    slow(ms) {
+      delayMs = ms
+    },
+    retarget(moved) {
+      target = new URL(moved)
+    },
     async close() {
       const closing = server && once(server, 'close')
       stopListening()

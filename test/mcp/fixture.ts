@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CallToolResult, Tool } from '@modelcontextprotocol/server'
 import type { ToolExchange } from '../../services/mcp/gateway.ts'
-import { createToolServer, type Toolset } from '../../services/mcp/server.ts'
+import type { Toolset } from '../../services/mcp/server.ts'
 
 /** A red dot, and a sound of no length: the suites look at the form only. */
 const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC'
@@ -82,10 +82,8 @@ const tools = Object.keys(RUNS).map(
   }),
 )
 
-const toolset: Toolset = {
+/** These tools in place of a client's. */
+export const toolset: Toolset = {
   list: async () => tools,
   call: async (name, _args, exchange) => RUNS[name]?.(exchange),
 }
-
-/** The server of production with these tools in place of a client's. */
-export const createFixture = () => createToolServer(toolset)

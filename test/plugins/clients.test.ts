@@ -1,5 +1,5 @@
 import t from 'tap'
-import { build, createTestDatabase, eventually, type Harness, type TestClient } from '../helper.ts'
+import { asOwner, build, createTestDatabase, eventually, type Harness, type TestClient } from '../helper.ts'
 import { startProxy } from '../proxy.ts'
 
 const nameOf = async ({ app }: Harness, { number }: Pick<TestClient, 'number'>) =>
@@ -58,7 +58,7 @@ t.test('a bulk change, which may lose its rows to the length of a notification, 
     Array.from({ length: 50 }, () => harness.addClient({ client_name: 'Before' })),
   )
   for (const client of made) await seenBy([harness], 'Before', client)
-  await harness.app.sql`update clients set client_name = 'After'`
+  await asOwner(harness.app)`update clients set client_name = 'After'`
   for (const client of made) t.ok((await seenBy([harness], 'After', client)) < 1_000)
 })
 
@@ -68,13 +68,13 @@ t.test(
     const harness = await build(t)
     const client = await harness.addClient({ client_name: 'Before' })
     await seenBy([harness], 'Before', client)
-    await harness.app.sql.begin(async (tx) => {
+    await asOwner(harness.app).begin(async (tx) => {
       await tx`select pg_terminate_backend(pid) from pg_stat_activity
       where application_name = '1000x-agent listener' and datname = current_database()`
       await tx`update clients set client_name = 'Missed' where id = ${client.id}`
     })
     const missed = await seenBy([harness], 'Missed', client)
-    await harness.app.sql`update clients set client_name = 'After' where id = ${client.id}`
+    await asOwner(harness.app)`update clients set client_name = 'After' where id = ${client.id}`
     const after = await seenBy([harness], 'After', client)
     t.ok(missed < 1_000, `missed: ${Math.round(missed)} ms`)
     t.ok(after < 1_000, `after: ${Math.round(after)} ms`)
@@ -96,9 +96,9 @@ t.test(
       await harness.app.clients.byNumber(client.number)
       await harness.app.clients.byId(client.id)
     }
-    await harness.app.sql`alter table clients disable trigger announce_client_change`
-    await harness.app.sql`update clients set twilio_number = '+17785559911' where id = ${moves.id}`
-    await harness.app.sql`delete from clients where id = ${goes.id}`
+    await asOwner(harness.app)`alter table clients disable trigger announce_client_change`
+    await asOwner(harness.app)`update clients set twilio_number = '+17785559911' where id = ${moves.id}`
+    await asOwner(harness.app)`delete from clients where id = ${goes.id}`
     await harness.app.clients.clear()
     proxy.refuse()
     const { byNumber, byId } = harness.app.clients
@@ -120,7 +120,7 @@ t.test('after the network was silent an instance says so, and sees what it misse
   const client = await near.addClient({ client_name: 'Before' })
   await seenBy([near, far], 'Before', client)
   proxy.freeze()
-  await near.app.sql`update clients set client_name = 'After' where id = ${client.id}`
+  await asOwner(near.app)`update clients set client_name = 'After' where id = ${client.id}`
   await eventually(
     () => far.logs.some(({ msg }) => String(msg).startsWith('not told of changed clients')),
     'the loss to be logged',
@@ -129,7 +129,7 @@ t.test('after the network was silent an instance says so, and sees what it misse
   proxy.killAll()
   proxy.thaw()
   await seenBy([far], 'After', client)
-  await near.app.sql`update clients set client_name = 'Last' where id = ${client.id}`
+  await asOwner(near.app)`update clients set client_name = 'Last' where id = ${client.id}`
   const ms = await seenBy([near, far], 'Last', client)
   t.ok(ms < 1_000, `${Math.round(ms)} ms`)
 })

@@ -4,19 +4,31 @@ import path from 'node:path'
 import Fastify from 'fastify'
 import t from 'tap'
 import database from '../../plugins/database.ts'
-import { build, createTestDatabase, eventually } from '../helper.ts'
+import requestLog from '../../plugins/request-log.ts'
+import tracing from '../../plugins/tracing.ts'
+import { asOwner, build, createTestDatabase, eventually } from '../helper.ts'
 import { startProxy } from '../proxy.ts'
 import { fullReport, messagesOf, newCall } from '../services/calls/messages.ts'
 
+/** What has to be there before the database. */
+async function bare() {
+  const app = Fastify({ pluginTimeout: 60_000 })
+  await app.register(requestLog)
+  await app.register(tracing, { endpoint: undefined })
+  return app
+}
+
 t.test('the version of the schema is told beside the one that is expected', async (t) => {
-  const app = Fastify()
-  await app.register(database, { url: await createTestDatabase(), dataDirectory: '.data' })
+  const app = await bare()
+  await app.register(database, { databaseUrl: await createTestDatabase(), dataDirectory: '.data' })
   t.teardown(() => app.close())
   const { expected } = app.database
   t.equal(await app.database.version(), expected)
-  await app.sql`insert into schema_version (version, name, md5, run_at) values (9000, 'newer', 'x', now())`
+  await asOwner(
+    app,
+  )`insert into schema_version (version, name, md5, run_at) values (9000, 'newer', 'x', now())`
   t.equal(await app.database.version(), 9_000)
-  await app.sql`delete from schema_version where version > 1`
+  await asOwner(app)`delete from schema_version where version > 1`
   t.equal(await app.database.version(), 1)
   t.ok(expected > 1)
 })
@@ -26,13 +38,13 @@ t.test('without a URL there is an embedded database, which ends with the app', a
   // Else, as root, the data goes elsewhere: the user postgres must be able to enter.
   await chmod(dataDirectory, 0o755)
   t.teardown(() => rm(dataDirectory, { recursive: true, force: true }))
-  const app = Fastify({ pluginTimeout: 60_000 })
-  await app.register(database, { url: undefined, dataDirectory })
-  t.match(await app.sql`select count(*)::int as n from clients`, [{ n: 0 }])
+  const app = await bare()
+  await app.register(database, { databaseUrl: undefined, dataDirectory })
+  t.match(await asOwner(app)`select count(*)::int as n from clients`, [{ n: 0 }])
   await app.close()
 
-  const again = Fastify({ pluginTimeout: 60_000 })
-  await again.register(database, { url: undefined, dataDirectory })
+  const again = await bare()
+  await again.register(database, { databaseUrl: undefined, dataDirectory })
   t.ok(await again.sql`select 1`)
   await again.close()
 })
@@ -72,7 +84,7 @@ t.test('while the database is silent a report is refused in time, and taken once
     'the report to be taken',
     10,
   )
-  const sessions = await harness.app.sql`select from voice_sessions where vapi_call_id = ${call.id}`
+  const sessions = await asOwner(harness.app)`select from voice_sessions where vapi_call_id = ${call.id}`
   t.equal(sessions.length, 1)
 })
 
@@ -110,11 +122,13 @@ t.test(
       [...statuses.keys()].filter((status) => status !== 200 && status !== 503),
       [],
     )
-    const stored = await harness.app.sql`select from voice_sessions where vapi_call_id = any(${taken})`
+    const stored = await asOwner(harness.app)`select from voice_sessions where vapi_call_id = any(${taken})`
     t.equal(stored.length, taken.length, 'what was taken is there')
-    const [odd] = await harness.app.sql<{ sessions: number; events: number; jobs: number }[]>`
+    const [odd] = await asOwner(harness.app)<{ sessions: number; events: number; jobs: number }[]>`
     select (select count(*)::int from voice_sessions) as sessions, (select count(*)::int from call_events) as events,
-      (select count(distinct data ->> 'sessionId')::int from pgboss.job where name = 'crm-sync') as jobs`
+      (select count(distinct data ->> 'sessionId')::int from (
+        select data from outbox union all select data from pgboss.job where name = 'crm-sync'
+      ) work) as jobs`
     t.strictSame(
       [odd?.events, odd?.jobs],
       [odd?.sessions, odd?.sessions],

@@ -2,8 +2,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Behaviour } from '../../sandbox/ghl-mcp.ts'
-import { eventually } from '../helper.ts'
-import { buildMcp, callTool, toolNames } from '../mcp.ts'
+import { asOwner, eventually } from '../helper.ts'
+import { buildMcp, callTool, offeredBy, toolNames } from '../mcp.ts'
 
 t.test('the list is fetched once, and served when the CRM is away', async (t) => {
   const { app, addClient, upstream, logs } = await buildMcp(t)
@@ -16,7 +16,7 @@ t.test('the list is fetched once, and served when the CRM is away', async (t) =>
   upstream.behave({ status: 500 })
   t.strictSame(await toolNames(app, client), first, 'known: as before')
   const stranger = await addClient()
-  t.strictSame(await toolNames(app, stranger), [...app.services.catalogue.keys()], 'never seen: ours')
+  t.strictSame(await toolNames(app, stranger), offeredBy(app), 'never seen: ours')
   t.ok(logs.some(({ msg, client: id }) => /does not tell its tools/.test(String(msg)) && id === stranger.id))
   upstream.behave({})
   t.strictSame(await toolNames(app, stranger), first, 'and again when it is back')
@@ -60,7 +60,7 @@ t.test('failures of the CRM are results in our words', async (t) => {
 t.test('a refused token is not for the model to hear', async (t) => {
   const { app, addClient, logs } = await buildMcp(t)
   const client = await addClient()
-  await app.sql`update clients set ghl_token = 'pit-revoked' where id = ${client.id}`
+  await asOwner(app)`update clients set ghl_token = 'pit-revoked' where id = ${client.id}`
   await eventually(
     async () => (await app.clients.byNumber(client.number)).client?.crm.token === 'pit-revoked',
     'the change',

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { buildMcp, callTool, toolNames } from '../mcp.ts'
 
@@ -13,7 +14,8 @@ t.test('100 clients with 20 calls each at once: every answer is its own', async 
   let wrong = 0
   let waiting = calls
   // A busy machine may be too slow for some; those are told so, and ask again as anybody would.
-  for (let round = 0; waiting.length > 0 && round < 10; round += 1) {
+  const deadline = performance.now() + 90_000
+  while (waiting.length > 0 && performance.now() < deadline) {
     const answers = await Promise.all(
       waiting.map(async ({ client, nonce }) => ({
         client,
@@ -27,6 +29,8 @@ t.test('100 clients with 20 calls each at once: every answer is its own', async 
       if (data.given.path_contactId !== nonce || data.locationId !== client.locationId) wrong += 1
     }
     waiting = answers.filter(({ answer }) => answer.isError)
+    // As long as it takes for a door that was found closed to be tried again.
+    if (waiting.length > 0) await pause(1_000)
   }
   t.equal(waiting.length, 0, 'all were answered')
   t.equal(wrong, 0, 'no answer reached another')

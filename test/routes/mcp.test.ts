@@ -6,6 +6,7 @@ import {
   buildMcp,
   callTool,
   headersFor,
+  offeredBy,
   post,
   REVISIONS,
   rpc,
@@ -50,7 +51,7 @@ t.test('every failure on the path is told in JSON-RPC', async (t) => {
     t.match(answer.type, 'application/json', `${what}: JSON`)
     t.match(answer.body, { jsonrpc: '2.0', id, error: { code, message: String } }, `${what}: ${code}`)
   }
-  t.equal((await post(app, without('authorization'), PING)).headers['www-authenticate'], 'Bearer')
+  t.match((await post(app, without('authorization'), PING)).headers['www-authenticate'], /^Bearer realm=/)
   t.notMatch(JSON.stringify(logs), TOKEN, 'no token is logged')
 })
 
@@ -140,9 +141,11 @@ t.test('our tools are listed with their schemas and answer as text and as data',
   const client = await addClient()
   const { body } = await rpc(app, client, 'tools/list')
   const tools = body.result?.tools as { name: string; inputSchema: object; outputSchema: object }[]
+  // Only callers who are asked have something to answer.
+  const offered = offeredBy(app)
   t.strictSame(
-    tools.slice(0, app.services.catalogue.size).map(({ name }) => name),
-    [...app.services.catalogue.keys()],
+    tools.slice(0, offered.length).map(({ name }) => name),
+    offered,
   )
   const find = tools.find(({ name }) => name === 'find_or_create_contact')
   t.match(find, {

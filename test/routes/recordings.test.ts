@@ -1,6 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { request } from 'undici'
-import { build, type Harness } from '../helper.ts'
+import { asOwner, build, type Harness } from '../helper.ts'
+
+/** Ids of calls, as VAPI makes them. */
+const RECORDED = Array.from({ length: 6 }, () => randomUUID() as string)
 
 /** A call with a recording, and the path of its lasting link. */
 async function recorded({ app, addClient, webhook, vapi }: Harness, callId: string) {
@@ -14,14 +18,16 @@ async function recorded({ app, addClient, webhook, vapi }: Harness, callId: stri
       artifact: { recordingUrl: 'https://storage.vapi.ai/x.wav' },
     },
   })
-  const [row] = await app.sql<{ id: string }[]>`select id from voice_sessions where vapi_call_id = ${callId}`
+  const [row] = await asOwner(app)<
+    { id: string }[]
+  >`select id from voice_sessions where vapi_call_id = ${callId}`
   const link = app.services.recordings.linkOf(row?.id ?? '')
   return new URL(link ?? '').pathname
 }
 
 t.test('the link of a recording leads to a fresh address at each visit', async (t) => {
   const harness = await build(t)
-  const path = await recorded(harness, 'recorded-1')
+  const path = await recorded(harness, RECORDED[1] ?? '')
   const seen = new Set<string>()
   for (let visit = 0; visit < 3; visit++) {
     const answer = await harness.app.inject({ url: path })
@@ -36,14 +42,14 @@ t.test('the link of a recording leads to a fresh address at each visit', async (
     await audio.body.dump()
   }
   t.equal(seen.size, 3)
-  t.equal(path.includes('recorded-1'), false, 'and does not tell the call')
+  t.equal(path.includes(RECORDED[1] ?? ''), false, 'and does not tell the call')
 })
 
 t.test('a link that is not ours opens nothing', async (t) => {
   const harness = await build(t)
   const { app, vapi } = harness
-  const mine = await recorded(harness, 'recorded-2')
-  const other = await recorded(harness, 'recorded-3')
+  const mine = await recorded(harness, RECORDED[2] ?? '')
+  const other = await recorded(harness, RECORDED[3] ?? '')
   const [id = '', signature = ''] = mine.replace('/recordings/', '').split('.')
   const [otherId = ''] = other.replace('/recordings/', '').split('.')
   const flip = (text: string, at: number) =>
@@ -81,7 +87,7 @@ t.test('a link that is not ours opens nothing', async (t) => {
 t.test('a recording that is gone, and a VAPI that is away', async (t) => {
   const harness = await build(t)
   const { app, vapi } = harness
-  const path = await recorded(harness, 'recorded-4')
+  const path = await recorded(harness, RECORDED[4] ?? '')
   const visit = () => app.inject({ url: path })
 
   vapi.fault({ kind: { type: 'status', status: 404, body: { message: 'Recording not found.' } }, times: 1 })
@@ -110,13 +116,13 @@ t.test('without a recording or without a key there is nothing to lead to', async
   const { app, addClient, webhook } = harness
   const { number } = await addClient()
   await webhook({ message: { type: 'hang', call: { id: 'unrecorded' }, phoneNumber: { number } } })
-  const [row] = await app.sql<
+  const [row] = await asOwner(app)<
     { id: string }[]
   >`select id from voice_sessions where vapi_call_id = 'unrecorded'`
   const link = app.services.recordings.linkOf(row?.id ?? '')
   t.equal((await app.inject({ url: new URL(link ?? '').pathname })).statusCode, 404)
 
-  const path = await recorded(harness, 'recorded-5')
+  const path = await recorded(harness, RECORDED[5] ?? '')
   await harness.close()
   const keyless = await build(t, { env: { VAPI_API_KEY: undefined } })
   t.equal(keyless.app.services.recordings.linkOf(row?.id ?? ''), undefined)

@@ -8,7 +8,13 @@ async function bench(t: { teardown(fn: () => Promise<void>): void }, options: Pa
   t.teardown(() => vapi.close())
   const ask = (path: string, init: RequestInit = {}) =>
     fetch(vapi.url + path, { redirect: 'manual', headers: { authorization: 'Bearer secret' }, ...init })
-  return { vapi, ask }
+  const send = (method: string, path: string, body: unknown) =>
+    ask(path, {
+      method,
+      headers: { authorization: 'Bearer secret', 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+  return { vapi, ask, send }
 }
 
 t.test('a recording is a redirect to an address that expires', async (t) => {
@@ -62,7 +68,7 @@ t.test('calls are listed newest first, filtered and limited', async (t) => {
 })
 
 t.test('a call is read and deleted with its recording', async (t) => {
-  const { vapi, ask } = await bench(t)
+  const { vapi, ask, send } = await bench(t)
   vapi.addCall({ id: ID, status: 'ended' })
   t.match(await (await ask(`/call/${ID}`)).json(), {
     id: ID,
@@ -71,7 +77,8 @@ t.test('a call is read and deleted with its recording', async (t) => {
     status: 'ended',
   })
   const link = (await ask(`/call/${ID}/mono-recording`)).headers.get('location') ?? ''
-  const gone = await ask(`/call/${ID}`, { method: 'DELETE' })
+  t.equal((await ask(`/call/${ID}`, { method: 'DELETE' })).status, 400, 'a body is required')
+  const gone = await send('DELETE', `/call/${ID}`, {})
   t.equal(gone.status, 200)
   t.match(await gone.json(), { id: ID })
   t.equal((await ask(`/call/${ID}`)).status, 404)
@@ -80,14 +87,14 @@ t.test('a call is read and deleted with its recording', async (t) => {
 })
 
 t.test('faults and exchanges are as in the CRM sandbox', async (t) => {
-  const { vapi, ask } = await bench(t)
+  const { vapi, ask, send } = await bench(t)
   vapi.addCall({ id: ID })
   const remove = vapi.fault({ match: { path: '*-recording' }, kind: { type: 'status', status: 503 } })
   t.equal((await ask(`/call/${ID}/mono-recording`)).status, 503)
   t.equal((await ask(`/call/${ID}`)).status, 200)
   remove()
   vapi.fault({ kind: { type: 'drop-after-commit' }, times: 1 })
-  await t.rejects(ask(`/call/${ID}`, { method: 'DELETE' }))
+  await t.rejects(send('DELETE', `/call/${ID}`, {}))
   t.equal(vapi.calls.length, 0)
   vapi.fault({ kind: { type: 'hang' } })
   vapi.clearFaults()
@@ -96,4 +103,60 @@ t.test('faults and exchanges are as in the CRM sandbox', async (t) => {
     vapi.exchanges.map((each) => each.response?.status),
     [503, 200, undefined, 200],
   )
+})
+
+t.test('phone numbers are listed page by page', async (t) => {
+  const { vapi, ask } = await bench(t)
+  for (const n of [1, 2, 3])
+    vapi.addNumber({
+      id: `${n}`,
+      provider: 'vapi',
+      number: `+1778555000${n}`,
+      createdAt: `2026-08-20T0${n}:00:00Z`,
+    })
+  const page = async (query: string) => (await ask(`/v2/phone-number${query}`)).json()
+  t.match(await page('?page=1&limit=2&sortOrder=ASC'), {
+    results: [{ id: '1' }, { id: '2' }],
+    metadata: { itemsPerPage: 2, totalItems: 3, currentPage: 1 },
+  })
+  t.match(await page('?page=2&limit=2&sortOrder=ASC'), { results: [{ id: '3' }] })
+  t.match(await page(''), { results: [{ id: '3' }, { id: '2' }, { id: '1' }] })
+  t.match(await (await ask('/phone-number?limit=1')).json(), [{ id: '3' }])
+  for (const query of ['?page=0', '?limit=1001', '?order=ASC', '?sortOrder=asc'])
+    t.equal((await ask(`/v2/phone-number${query}`)).status, 400, query)
+})
+
+t.test('a phone number is imported, changed and cleared', async (t) => {
+  const { vapi, ask, send } = await bench(t)
+  const twilio = { provider: 'twilio', number: '+17785550001', twilioAccountSid: 'AC1', twilioAuthToken: 'x' }
+  const made = (await (await send('POST', '/phone-number', twilio)).json()) as { id: string }
+  t.match(made, { id: String, orgId: String, number: '+17785550001', status: 'active' })
+  t.equal((await send('POST', '/phone-number', twilio)).status, 400, 'once only')
+  const path = `/phone-number/${made.id}`
+  const change = { assistantId: 'a', name: 'x'.repeat(40), server: { url: 'https://a.example.com' } }
+  t.match(await (await send('PATCH', path, change)).json(), change)
+  t.equal((await send('PATCH', path, { assistantId: null })).status, 200)
+  t.notOk('assistantId' in (vapi.numbers[0] ?? {}), 'null clears')
+  const refused: [string, string, unknown][] = [
+    ['POST', '/phone-number', { ...twilio, number: '+17785550002', twilioAuthToken: undefined }],
+    ['POST', '/phone-number', { ...twilio, number: '+17785550002', voice: 'x' }],
+    ['POST', '/phone-number', { ...twilio, number: '+17785550002', assistantId: null }],
+    ['PATCH', path, { name: 'x'.repeat(41) }],
+    ['PATCH', path, { serverUrl: 'https://a.example.com' }],
+    ['PATCH', path, { server: { url: 'https://a.example.com', secret: 'x' } }],
+    ['PATCH', path, { server: { timeoutSeconds: 301 } }],
+    [
+      'PATCH',
+      path,
+      { server: { backoffPlan: { type: 'exponential', maxRetries: 11, baseDelaySeconds: 1 } } },
+    ],
+    ['PATCH', path, { provider: 'vonage' }],
+    ['PATCH', '/phone-number/none', {}],
+  ]
+  for (const [method, where, body] of refused)
+    t.equal((await send(method, where, body)).status, 400, JSON.stringify(body))
+  t.equal((await send('PATCH', `/phone-number/${ID}`, {})).status, 404)
+  t.equal((await ask(path, { headers: {} })).status, 401)
+  t.equal((await ask(path, { method: 'DELETE' })).status, 200)
+  t.equal((await ask(path)).status, 404)
 })

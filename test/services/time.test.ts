@@ -3,8 +3,10 @@ import {
   isZone,
   parseDay,
   parseWhen,
+  rememberedByMinute,
   sayDate,
   sayMoment,
+  sayTime,
   startOfDay,
   toInstant,
 } from '../../services/time.ts'
@@ -119,4 +121,21 @@ t.test('instants as VAPI sends them', async (t) => {
     '0001-01-01T00:00Z',
   ])
     t.equal(toInstant(value), undefined, `not the time of a call: ${value}`)
+})
+
+t.test('what is said of a minute is made once, for each zone', async (t) => {
+  let made = 0
+  const say = rememberedByMinute((at, zone) => {
+    made += 1
+    return `${sayDate(at, zone)}, ${sayTime(at, zone)}`
+  })
+  const at = (time: string, zone = VANCOUVER) => say(Temporal.Instant.from(`2026-08-21T${time}Z`), zone)
+  t.equal(at('15:00:00'), 'Friday, August 21, 2026, 8:00 AM')
+  t.equal(at('15:00:59.999'), 'Friday, August 21, 2026, 8:00 AM')
+  t.equal(at('15:00:30', TORONTO), 'Friday, August 21, 2026, 11:00 AM')
+  t.equal(at('15:00:30'), 'Friday, August 21, 2026, 8:00 AM')
+  t.equal(made, 2)
+  t.equal(at('15:01:00'), 'Friday, August 21, 2026, 8:01 AM')
+  t.equal(at('14:59:59'), 'Friday, August 21, 2026, 7:59 AM', 'a clock that is set back is believed')
+  t.equal(made, 4)
 })

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { build, createTestDatabase, eventually, type Harness } from '../../helper.ts'
+import { asOwner, build, createTestDatabase, eventually, type Harness } from '../../helper.ts'
 import { startProxy, type TcpProxy } from '../../proxy.ts'
 
 /** VAPI waits 7.5 s for an assistant. */
@@ -110,7 +110,9 @@ for (const [kind, of] of Object.entries(outages)) {
       'the database to be back',
     )
     t.comment(`messages are taken again after ${Math.round(performance.now() - healed)} ms`)
-    const [row] = await app.sql`select status from voice_sessions where vapi_call_id = ${`after-${kind}`}`
+    const [row] = await asOwner(
+      app,
+    )`select status from voice_sessions where vapi_call_id = ${`after-${kind}`}`
     t.match(row, { status: 'in-progress' }, 'without a restart')
     const late = await addClient({ client_name: 'Came Later' })
     t.match((await ring(late.number)).json(), { assistant: { name: 'Came Later' } })
@@ -128,13 +130,15 @@ t.test(
       webhook({ message: { type: 'hang', call: { id }, phoneNumber: { number: client.number } } })
     t.equal((await send('kill-1')).statusCode, 200)
     for (const round of [1, 2, 3]) {
-      const writing = app.sql.begin(async (tx) => {
+      const writing = asOwner(app).begin(async (tx) => {
         await tx`select pg_sleep(1)`
         await tx`select 1`
       })
       const broken = t.rejects(writing, `round ${round}`)
       await eventually(async () => {
-        const [row] = await app.sql`select 1 from pg_stat_activity where query like 'select pg_sleep(1)%'`
+        const [row] = await asOwner(
+          app,
+        )`select 1 from pg_stat_activity where query like 'select pg_sleep(1)%'`
         return row
       }, 'the transaction to be under way')
       proxy.killAll()

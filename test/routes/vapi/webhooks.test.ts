@@ -1,5 +1,5 @@
 import t from 'tap'
-import { build, type Harness, TOKEN } from '../../helper.ts'
+import { asOwner, build, type Harness, TOKEN } from '../../helper.ts'
 
 /** How many messages of each type were counted, and how many properties nobody knows. */
 async function counted({ app }: Harness) {
@@ -126,7 +126,7 @@ t.test('a body that reaches for prototypes is read without them', async (t) => {
   const report = `{"message":{"type":"end-of-call-report","call":{"id":"proto-1"},${phone},
     "analysis":{"summary":"kept","structuredData":{"__proto__":{"polluted":1},"\\u0000__proto__":{"polluted":1},"ok":true}}}}`
   t.equal((await webhook(report)).statusCode, 200)
-  const [row] = await app.sql`select summary, context from voice_sessions where vapi_call_id = 'proto-1'`
+  const [row] = await asOwner(app)`select summary, context from voice_sessions where vapi_call_id = 'proto-1'`
   t.match(row, { summary: 'kept', context: { structuredData: { ok: true } } })
 })
 
@@ -149,7 +149,7 @@ t.test('reports are large', async (t) => {
       200,
       `${megabytes} MiB`,
     )
-  const [{ n } = { n: 0 }] = await app.sql<{ n: number }[]>`
+  const [{ n } = { n: 0 }] = await asOwner(app)<{ n: number }[]>`
     select count(*)::int as n from voice_sessions where vapi_call_id like 'large-%' and length(transcript) = 140000`
   t.equal(n, 2)
   const refused = await webhook(report('too-large', 16 * MiB + 200_000))

@@ -1,5 +1,5 @@
 import { LANGUAGES, MODELS } from '../../../schemas/client.ts'
-import { createAssistantBuilder } from '../../../services/assistant/builder.ts'
+import { type AssistantBuilder, createAssistantBuilder } from '../../../services/assistant/builder.ts'
 import { createReception } from '../../../services/assistant/reception.ts'
 import { type Client, type ClientRow, toClient } from '../../../services/clients/client.ts'
 import { vapiToolsOf } from '../../../services/tools/catalogue.ts'
@@ -33,12 +33,19 @@ export const builder = createAssistantBuilder({
   toolsOf: [vapiToolsOf],
 })
 
+/** What VAPI is answered: an assistant to talk, a number to transfer to, or one sentence to say. */
+type Answer =
+  | { assistant: ReturnType<AssistantBuilder['forClient']> }
+  | { destination: object }
+  | { error: string }
+
 /** Who answers for this client, and what was said in the log; null: the caller's number is withheld. */
 export function answer(of: Client | undefined, caller: string | null = '+12505550188', now = NOW) {
   const log: { level: string; facts: object; message: string }[] = []
   const write = (level: string) => (facts: object, message: string) =>
     void log.push({ level, facts, message })
   const reception = createReception({
+    journal: { answered() {} },
     builder,
     clock: () => now,
     log: { error: write('error'), warn: write('warn') },
@@ -46,7 +53,7 @@ export function answer(of: Client | undefined, caller: string | null = '+1250555
   const resolution = of
     ? ({ client: of, source: 'load' } as const)
     : ({ client: undefined, reason: 'unknown' } as const)
-  const given = reception.answer(resolution, caller ?? undefined)
+  const given: Answer = JSON.parse(String(reception.answer(resolution, { caller: caller ?? undefined })))
   keepWebhook({ message: { type: 'assistant-request' } }, 200, given)
   return { answer: given, log }
 }

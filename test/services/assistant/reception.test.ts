@@ -62,29 +62,30 @@ t.test('VAPI would take what any client answers', async (t) => {
 t.test('whatever goes wrong in making an assistant, somebody answers', async (t) => {
   const errors: string[] = []
   const reception = createReception({
+    journal: { answered() {} },
     builder: {
       ...builder,
-      forClient: () => {
+      fromWords: () => {
         throw new Error('made to fail')
       },
     },
     clock: () => NOW,
     log: { error: (_facts, message) => void errors.push(message), warn: () => {} },
   })
-  t.strictSame(reception.answer({ client: client(), source: 'load' }, undefined), {
-    assistant: builder.generic(),
-  })
+  const given = reception.answer({ client: client(), source: 'load' }, { caller: undefined })
+  t.strictSame(JSON.parse(String(given)), { assistant: builder.generic() })
   t.match(errors, ['no assistant could be made: the generic one answers'])
 })
 
 t.test('the last known client answers, and the log says so', async (t) => {
   const warnings: string[] = []
   const reception = createReception({
+    journal: { answered() {} },
     builder,
     clock: () => NOW,
     log: { error: () => {}, warn: (_facts, message) => void warnings.push(message) },
   })
-  const given = reception.answer({ client: client(), source: 'last-known' }, undefined)
-  t.match(given, { assistant: { name: 'Riverside Plumbing' } })
+  const given = reception.answer({ client: client(), source: 'last-known' }, { caller: undefined })
+  t.match(JSON.parse(String(given)), { assistant: { name: 'Riverside Plumbing' } })
   t.match(warnings, ['the database did not answer: the last known client answers'])
 })

@@ -34,7 +34,7 @@ const KNOWN: Record<string, readonly string[]> = {
   toolMessage: ['type', 'content'],
   voice: ['provider', 'voiceId'],
   transcriber: ['provider', 'model', 'language'],
-  server: ['url', 'timeoutSeconds', 'credentialId', 'backoffPlan'],
+  server: ['url', 'headers', 'timeoutSeconds', 'credentialId', 'backoffPlan'],
   backoffPlan: ['type', 'maxRetries', 'baseDelaySeconds'],
   analysisPlan: ['summaryPlan', 'structuredDataPlan'],
   plan: ['enabled', 'schema', 'timeoutSeconds'],
@@ -143,6 +143,7 @@ export function refusals(answer: unknown): string[] {
 
     const server = open('server', it.server, 'assistant.server')
     say(URL.parse(String(server.url))?.protocol === 'https:', 'assistant.server.url')
+    for (const each of Object.values((server.headers ?? {}) as Json)) text(each, 'assistant.server.headers')
     within(server.timeoutSeconds, 'assistant.server.timeoutSeconds', 1, 300)
     const plan = open('backoffPlan', server.backoffPlan, 'assistant.server.backoffPlan')
     say(['fixed', 'exponential'].includes(String(plan.type)), 'assistant.server.backoffPlan.type')

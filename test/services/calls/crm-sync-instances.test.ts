@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createCallRepository } from '../../../services/calls/repository.ts'
 import { createSyncRepository } from '../../../services/calls/sync-repository.ts'
-import { build, eventually, type Harness } from '../../helper.ts'
+import { asOwner, build, eventually, type Harness } from '../../helper.ts'
 import { fullReport, messagesOf, newCall } from './messages.ts'
 
 const CALLER = '+12505550188'
@@ -12,7 +12,7 @@ const created = ({ crm }: Harness, kind: string) => crm.ledger.filter((entry) =>
 const synced = ({ app }: Harness, callIds: string[]) =>
   eventually(
     async () => {
-      const rows = await app.sql`
+      const rows = await asOwner(app)`
         select from voice_sessions s join crm_syncs c on c.voice_session_id = s.id
         where s.vapi_call_id = any(${callIds}) and c.synced_at is not null`
       return rows.length === callIds.length
@@ -23,10 +23,10 @@ const synced = ({ app }: Harness, callIds: string[]) =>
 
 /** Makes the mark that a note was written fail, as when the process ends between the request and the mark. */
 async function loseMarks({ app }: Harness) {
-  await app.sql.unsafe(`
+  await asOwner(app).unsafe(`
     create or replace function lose_mark() returns trigger language plpgsql as
     $$ begin raise exception 'killed here' using errcode = '57P01'; end $$`)
-  await app.sql.unsafe(`
+  await asOwner(app).unsafe(`
     create trigger lose_mark before update on crm_syncs for each row
     when (new.note_id is distinct from old.note_id) execute function lose_mark()`)
 }
@@ -45,12 +45,15 @@ t.test('two instances on one database share the work: each job once, one note a 
     started.slice(1).map((call, n) => (n % 2 ? one : two).webhook(messagesOf(call).status('ringing', -90))),
   )
   await eventually(async () => {
-    const open = await one.app.sql`select from pgboss.job where name = 'crm-sync' and state <> 'completed'`
+    await one.app.jobs.feed()
+    const open = await asOwner(
+      one.app,
+    )`select from pgboss.job where name = 'crm-sync' and state <> 'completed'`
     return open.length === 0
   }, 'all jobs')
   // Jobs of one caller that run at the same moment share a search.
   t.ok(searches() - before <= 19, 'one search a job at most')
-  const repeated = await one.app.sql`select from pgboss.job where name = 'crm-sync' and retry_count > 0`
+  const repeated = await asOwner(one.app)`select from pgboss.job where name = 'crm-sync' and retry_count > 0`
   t.equal(repeated.length, 0, 'no job was run twice')
 
   const bodies = started.map((call) => messagesOf(call).report(0, fullReport()))
@@ -88,17 +91,17 @@ t.test('the server may end between the request and the mark: the next one finds 
   await eventually(() => created(first, 'note.created') === 1, 'the note')
   await eventually(
     async () =>
-      (await first.app.sql`select from pgboss.job where name = 'crm-sync' and state = 'retry'`).length,
+      (await asOwner(first.app)`select from pgboss.job where name = 'crm-sync' and state = 'retry'`).length,
     'the job to have failed',
   )
   await first.app.close()
 
   const second = await build(t, { env: { GHL_BASE_URL: first.crm.url } })
-  await second.app.sql`drop trigger lose_mark on crm_syncs`
+  await asOwner(second.app)`drop trigger lose_mark on crm_syncs`
   await synced(second, [call.id])
   t.equal(created(first, 'note.created'), 1)
   const [contact] = first.crm.location(client.locationId).contacts
-  const [sync] = await second.app.sql`
+  const [sync] = await asOwner(second.app)`
     select note_id from crm_syncs c join voice_sessions s on s.id = c.voice_session_id where s.vapi_call_id = ${call.id}`
   t.equal(sync?.note_id, contact?.notes[0]?.id)
 })
@@ -110,7 +113,7 @@ t.test('who has let the lease run out can no longer send a note nor end the leas
   const syncs = createSyncRepository({ sql: app.sql })
   const call = { clientId: client.id, callId: 'leased', caller: undefined, calledNumber: undefined }
   await calls.setContact(call, 'contact')
-  const [session] = await app.sql<
+  const [session] = await asOwner(app)<
     { id: string }[]
   >`select id from voice_sessions where vapi_call_id = 'leased'`
   const sessionId = session?.id ?? ''
@@ -118,7 +121,9 @@ t.test('who has let the lease run out can no longer send a note nor end the leas
   const first = await syncs.lease(client.id, sessionId, 60)
   t.ok(first)
   t.equal(await syncs.lease(client.id, sessionId, 60), undefined, 'one at a time')
-  await app.sql`update crm_syncs set leased_until = now() - interval '1 second' where voice_session_id = ${sessionId}`
+  await asOwner(
+    app,
+  )`update crm_syncs set leased_until = now() - interval '1 second' where voice_session_id = ${sessionId}`
   const second = await syncs.lease(client.id, sessionId, 60)
   t.ok(second, 'it runs out by itself')
 

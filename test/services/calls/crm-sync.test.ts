@@ -1,5 +1,5 @@
 import t from 'tap'
-import { build, eventually, type Harness, NOW, PUBLIC_URL, type TestClient } from '../../helper.ts'
+import { asOwner, build, eventually, type Harness, NOW, PUBLIC_URL, type TestClient } from '../../helper.ts'
 import { fullReport, messagesOf, newCall } from './messages.ts'
 
 const CALLER = '+12505550188'
@@ -11,7 +11,8 @@ const notesIn = ({ crm }: Harness, { locationId }: TestClient) =>
 async function settled({ app }: Harness, callId: string, seconds = 40) {
   await eventually(
     async () => {
-      const open = await app.sql`
+      await app.jobs.feed()
+      const open = await asOwner(app)`
         select from pgboss.job where name = 'crm-sync' and state in ('created', 'retry', 'active')
           and start_after < now() + interval '5 minutes'
           and data ->> 'sessionId' = (select id::text from voice_sessions where vapi_call_id = ${callId})`
@@ -23,7 +24,7 @@ async function settled({ app }: Harness, callId: string, seconds = 40) {
 }
 
 async function sessionOf({ app }: Harness, callId: string) {
-  const [row] = await app.sql`
+  const [row] = await asOwner(app)`
     select s.id, s.ghl_contact_id, c.note_id, c.synced_at from voice_sessions s
     left join crm_syncs c on c.voice_session_id = s.id where s.vapi_call_id = ${callId}`
   return row
@@ -122,7 +123,7 @@ t.test('a note that a human deleted stays deleted', async (t) => {
   await harness.webhook(messagesOf(call).report(5, fullReport()))
   await settled(harness, call.id)
   t.equal(notesIn(harness, client).length, 0)
-  const dead = await harness.app.sql`select from pgboss.job where name = 'crm-sync-dead'`
+  const dead = await asOwner(harness.app)`select from pgboss.job where name = 'crm-sync-dead'`
   t.equal(dead.length, 0, 'and that is no failure')
 })
 
@@ -150,7 +151,7 @@ t.test('a call without a report is noted after some patience, and not before', a
   await settled(harness, call.id)
   t.equal(notesIn(harness, client).length, 0)
 
-  const [late] = await harness.app.sql<{ id: string; seconds: number }[]>`
+  const [late] = await asOwner(harness.app)<{ id: string; seconds: number }[]>`
     select id, extract(epoch from start_after - now())::float as seconds from pgboss.job
     where name = 'crm-sync' and state = 'created'
       and data ->> 'sessionId' = (select id::text from voice_sessions where vapi_call_id = ${call.id})`
@@ -159,7 +160,7 @@ t.test('a call without a report is noted after some patience, and not before', a
     `to be looked at again in ${Math.round(late?.seconds ?? 0)} s`,
   )
   now = NOW.add({ minutes: 11 })
-  await harness.app.sql`update pgboss.job set start_after = now() where id = ${late?.id ?? ''}`
+  await asOwner(harness.app)`update pgboss.job set start_after = now() where id = ${late?.id ?? ''}`
   await eventually(() => notesIn(harness, client).length, 'the note')
   t.match(notesIn(harness, client)[0]?.body, /The caller hung up[\s\S]*Duration: 1 min 0 s/)
 

@@ -21,13 +21,7 @@ const clientId = await createClientRepository({ sql }).put({
   ghl_token: 'pit',
   location_id: 'loc',
 })
-const recorder = createRecorder({
-  sql,
-  calls,
-  clock: () => TOMORROW,
-  enqueueSync: async () => {},
-  wake: () => {},
-})
+const recorder = createRecorder({ calls, clock: () => TOMORROW, wake: () => {} })
 
 /** What may happen in a call. Each is told to the server in the way the server is told of it. */
 const EVENTS = {

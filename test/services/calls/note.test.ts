@@ -19,6 +19,7 @@ const session: Session = {
   context: {},
   ghl_contact_id: 'contact',
   reported_at: null,
+  withheld: false,
 }
 
 const write = (change: Partial<Session> = {}, times: string[] = []) =>

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { build, NOW } from '../../helper.ts'
+import { asOwner, build, NOW } from '../../helper.ts'
 import { fullReport, messagesOf, newCall } from './messages.ts'
 
 const later = NOW.add({ seconds: 30 })
@@ -11,7 +11,9 @@ t.test('what each message says is in the row', async (t) => {
   const { status, report } = messagesOf(call)
   const row = async () =>
     (
-      await app.sql`select client_id, caller, called_number, status, started_at, ended_at, ended_reason, duration_seconds,
+      await asOwner(
+        app,
+      )`select client_id, caller, called_number, status, started_at, ended_at, ended_reason, duration_seconds,
       cost, transcript, summary, recording_url, context from voice_sessions where vapi_call_id = ${call.id}`
     )[0]
 
@@ -60,7 +62,7 @@ t.test('transfers and a hang are on the session', async (t) => {
   await webhook(transfer(undefined, -19))
   await webhook(status('forwarding', -18))
   await webhook(hang(-5))
-  const [row] = await app.sql`select context, status from voice_sessions where vapi_call_id = ${call.id}`
+  const [row] = await asOwner(app)`select context, status from voice_sessions where vapi_call_id = ${call.id}`
   t.strictSame(row, {
     context: { transferred: true, transfer: '+17785550100', hang: true },
     status: 'forwarding',
@@ -95,13 +97,13 @@ t.test('odd reports and times are taken as far as they go', async (t) => {
   for (const [what, fields, expected] of cases) {
     const call = newCall(client.number)
     t.equal((await webhook(messagesOf(call).report(undefined, { ...fields }))).statusCode, 200, what)
-    const [row] = await app.sql`select * from voice_sessions where vapi_call_id = ${call.id}`
+    const [row] = await asOwner(app)`select * from voice_sessions where vapi_call_id = ${call.id}`
     t.match(row, { ended_at: Date, ...expected }, what)
   }
   const call = newCall(client.number)
   const odd = messagesOf(call).message('status-update', undefined, { status: 'in-progress', timestamp: 4e15 })
   t.equal((await webhook(odd)).statusCode, 200)
-  const [row] = await app.sql`select started_at from voice_sessions where vapi_call_id = ${call.id}`
+  const [row] = await asOwner(app)`select started_at from voice_sessions where vapi_call_id = ${call.id}`
   t.strictSame(
     row,
     { started_at: new Date(NOW.epochMilliseconds) },
@@ -120,8 +122,8 @@ t.test('fifty identical reports at once are one session and one event', async (t
   const body = messagesOf(call).report(0, fullReport())
   const answers = await Promise.all(Array.from({ length: 50 }, () => webhook(body)))
   t.strictSame(new Set(answers.map(({ statusCode }) => statusCode)), new Set([200]))
-  t.equal((await app.sql`select from voice_sessions where vapi_call_id = ${call.id}`).length, 1)
-  t.equal((await app.sql`select from call_events where vapi_call_id = ${call.id}`).length, 1)
+  t.equal((await asOwner(app)`select from voice_sessions where vapi_call_id = ${call.id}`).length, 1)
+  t.equal((await asOwner(app)`select from call_events where vapi_call_id = ${call.id}`).length, 1)
 })
 
 t.test('deliveries of the same tool calls in different orders do not lock each other out', async (t) => {
@@ -139,7 +141,7 @@ t.test('deliveries of the same tool calls in different orders do not lock each o
       app.services.calls.recordTools(call, events),
       app.services.calls.recordTools(call, events.toReversed()),
     ])
-    t.equal((await app.sql`select from call_events where vapi_call_id = ${call.callId}`).length, 20)
+    t.equal((await asOwner(app)`select from call_events where vapi_call_id = ${call.callId}`).length, 20)
   }
 })
 
@@ -152,13 +154,14 @@ t.test('a session stays with its client, whatever a later message says', async (
     (await webhook(messagesOf({ ...call, called: theirs.number }).report(0, fullReport()))).statusCode,
     200,
   )
-  const sessions =
-    await app.sql`select client_id, summary from voice_sessions where vapi_call_id = ${call.id}`
+  const sessions = await asOwner(
+    app,
+  )`select client_id, summary from voice_sessions where vapi_call_id = ${call.id}`
   t.match(sessions, [{ client_id: mine.id, summary: 'Booked a visit.' }])
-  const foreign = await app.sql`
+  const foreign = await asOwner(app)`
     select from call_events where vapi_call_id = ${call.id} and client_id <> ${mine.id}`
   t.equal(foreign.length, 0)
-  const jobs = await app.sql<{ data: { clientId: string } }[]>`
+  const jobs = await asOwner(app)<{ data: { clientId: string } }[]>`
     select data from pgboss.job where data ->> 'sessionId' in
       (select id::text from voice_sessions where vapi_call_id = ${call.id})`
   t.strictSame(new Set(jobs.map(({ data }) => data.clientId)), new Set([mine.id]))
@@ -171,20 +174,20 @@ t.test(
   async (t) => {
     const { app, addClient, webhook } = await build(t)
     const client = await addClient()
-    await app.sql.unsafe(`
+    await asOwner(app).unsafe(`
     create function refuse_jobs() returns trigger language plpgsql as $$ begin raise exception 'no room' using errcode = '53100'; end $$`)
-    await app.sql.unsafe(
-      'create trigger refuse_jobs before insert on pgboss.job for each row execute function refuse_jobs()',
+    await asOwner(app).unsafe(
+      'create trigger refuse_jobs before insert on outbox for each row execute function refuse_jobs()',
     )
     const call = newCall(client.number)
     const refused = await webhook(messagesOf(call).report(0, fullReport()))
     t.equal(refused.statusCode, 503)
     t.ok(refused.headers['retry-after'])
-    t.equal((await app.sql`select from voice_sessions where vapi_call_id = ${call.id}`).length, 0)
-    t.equal((await app.sql`select from call_events where vapi_call_id = ${call.id}`).length, 0)
+    t.equal((await asOwner(app)`select from voice_sessions where vapi_call_id = ${call.id}`).length, 0)
+    t.equal((await asOwner(app)`select from call_events where vapi_call_id = ${call.id}`).length, 0)
 
-    await app.sql`drop trigger refuse_jobs on pgboss.job`
+    await asOwner(app)`drop trigger refuse_jobs on outbox`
     t.equal((await webhook(messagesOf(call).report(0, fullReport()))).statusCode, 200)
-    t.equal((await app.sql`select from voice_sessions where vapi_call_id = ${call.id}`).length, 1)
+    t.equal((await asOwner(app)`select from voice_sessions where vapi_call_id = ${call.id}`).length, 1)
   },
 )

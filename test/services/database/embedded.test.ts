@@ -75,6 +75,22 @@ t.test('a second start in the same place is refused, and the place is named', as
   await first.stop()
 })
 
+t.test('who shares a place uses the database that runs there, and leaves it running', async (t) => {
+  const directory = await place(t)
+  const first = await startEmbeddedPostgres({ directory, volatile: true })
+  const guest = await startEmbeddedPostgres({ directory, volatile: true, shared: true })
+  t.equal(guest.url, first.url)
+  await guest.stop()
+  t.equal(await answers(first.url), true)
+  await first.stop()
+  t.equal(await answers(first.url), false)
+
+  const alone = await startEmbeddedPostgres({ directory, volatile: true, shared: true })
+  t.equal(await answers(alone.url), true, 'where nobody runs it, it is started')
+  await alone.stop()
+  t.equal(await answers(alone.url), false)
+})
+
 t.test('a parent that is killed takes its database along, and the place can be used again', async (t) => {
   const directory = await place(t)
   const module = new URL('../../../services/database/embedded.ts', import.meta.url).href

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { Agent } from 'undici'
 import { type CrmSandbox, type LocationSeed, startCrmSandbox } from '../../../sandbox/crm/server.ts'
 import { createGhlApi } from '../../../services/ghl/api.ts'
+import type { Governor } from '../../../services/ghl/governor.ts'
 import { UpstreamError } from '../../../services/upstream.ts'
 import { NOW } from '../../helper.ts'
 
@@ -19,6 +20,9 @@ const LOCATION: LocationSeed = {
   ],
 }
 
+/** Straight to GHL: how requests are governed has tests of its own. */
+const straight: Governor = { send: (_door, { token }, _operation, work) => work(token) }
+
 async function start(t: Test, attemptDeadlineMs = 2_000) {
   const crm = await startCrmSandbox({ now: () => NOW, locations: [LOCATION] })
   const dispatcher = new Agent()
@@ -26,9 +30,10 @@ async function start(t: Test, attemptDeadlineMs = 2_000) {
     await dispatcher.destroy()
     await crm.close()
   })
-  const api = createGhlApi({ baseUrl: crm.url, dispatcher, attemptDeadlineMs })
+  const api = createGhlApi({ baseUrl: crm.url, dispatcher, attemptDeadlineMs, governor: straight })
   const account = (signal = new AbortController().signal) =>
     api.forClient({
+      clientId: 'one',
       token: LOCATION.token,
       locationId: LOCATION.id,
       calendarId: 'CalendarNumberOne001',
@@ -119,9 +124,10 @@ t.test('an attempt has a deadline', async (t) => {
   t.equal(seen(crm, 'GET'), 2)
 })
 
-t.test('what is shared between accounts is shared with the same token only', async (t) => {
+t.test('what is shared is shared within one client only', async (t) => {
   const { crm, api, account } = await start(t)
   const thief = api.forClient({
+    clientId: 'other',
     token: 'pit-other',
     locationId: LOCATION.id,
     calendarId: 'CalendarNumberOne001',
@@ -155,6 +161,7 @@ t.test('the settings of a calendar', async (t) => {
   for (const [index, [body, slotMinutes]] of odd.entries()) {
     crm.fault({ times: 1, kind: { type: 'status', status: 200, body } })
     const other = api.forClient({
+      clientId: 'one',
       token: LOCATION.token,
       locationId: LOCATION.id,
       calendarId: `c${index}`,

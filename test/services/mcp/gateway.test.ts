@@ -19,7 +19,7 @@ const client = toClient({
   settings: {},
   status: 'active',
 })
-const account = client.crm
+const account = { clientId: client.id, ...client.crm }
 
 t.test('the gateway', async (t) => {
   const sandbox = await startGhlMcpSandbox()
@@ -29,7 +29,11 @@ t.test('the gateway', async (t) => {
     await dispatcher.destroy()
   })
   sandbox.addAccount(account.token, account.locationId)
-  const upstream = createUpstream({ url: sandbox.url, dispatcher })
+  const upstream = createUpstream({
+    url: sandbox.url,
+    dispatcher,
+    governor: { send: (_door, { token }, _operation, work) => work(token) },
+  })
   const warnings: object[] = []
   const gateway = createGateway({
     upstream,
@@ -107,7 +111,7 @@ t.test('a list that is too old is asked for again, and serves on if there is no 
       },
     },
   })
-  const names = async () => [...(await tools.of('client', account)).keys()]
+  const names = async () => [...(await tools.of(account)).keys()]
   t.strictSame(await names(), ['first'])
   answer = () => {
     throw new Error('the CRM is down')
@@ -117,6 +121,6 @@ t.test('a list that is too old is asked for again, and serves on if there is no 
   answer = () => [tool('second')]
   await eventually(async () => (await names())[0] === 'second', 'the new one')
   answer = () => [tool('theirs')]
-  const other = await tools.of('client', { ...account, token: 'other' })
+  const other = await tools.of({ ...account, token: 'other' })
   t.strictSame([...other.keys()], ['theirs'], 'another credential is another list')
 })

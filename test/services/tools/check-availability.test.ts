@@ -1,5 +1,5 @@
 import t from 'tap'
-import { build } from '../../helper.ts'
+import { asOwner, build } from '../../helper.ts'
 import { rest, use } from './kit.ts'
 
 process.env.TZ = 'Pacific/Kiritimati'
@@ -65,7 +65,7 @@ t.test('preferences', async (t) => {
       ],
     },
   )
-  await h.app.sql`update clients set calendar_id = 'LongCalendar00000001' where id = ${client.id}`
+  await asOwner(h.app)`update clients set calendar_id = 'LongCalendar00000001' where id = ${client.id}`
   const hours = async (args: Record<string, unknown>) => {
     const { status, body } = await rest(h, CHECK, { client_id: client.id, date: '2026-08-24', ...args })
     t.equal(status, 200, JSON.stringify(body))

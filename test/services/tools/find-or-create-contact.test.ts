@@ -1,5 +1,5 @@
 import t from 'tap'
-import { build, eventually } from '../../helper.ts'
+import { asOwner, build, eventually } from '../../helper.ts'
 import { CALLER, requestsTo, rest, use, useAll, written } from './kit.ts'
 
 const FIND = 'find_or_create_contact'
@@ -17,7 +17,7 @@ t.test('a new caller is created once, found afterwards, and stored on the sessio
   t.equal(first.result, 'The caller has been saved as a new contact.')
   const [contact] = h.crm.location(client.locationId).contacts
   t.match(contact, { firstName: 'Ann', lastName: 'Lee', email: 'ann@example.com', phone: CALLER })
-  const rows = await h.app.sql`select ghl_contact_id from voice_sessions where vapi_call_id = 'call-1'`
+  const rows = await asOwner(h.app)`select ghl_contact_id from voice_sessions where vapi_call_id = 'call-1'`
   t.strictSame([...rows], [{ ghl_contact_id: contact?.id }])
 
   const second = await use(h, client, FIND, { name: 'Somebody Else' })
@@ -30,7 +30,7 @@ t.test('a new caller is created once, found afterwards, and stored on the sessio
 t.test('phone and e-mail are looked up at the same time', async (t) => {
   const h = await build(t)
   const client = await h.addClient()
-  h.crm.fault({ match: { path: '/contacts/search/duplicate' }, kind: { type: 'delay', ms: 150 } })
+  h.crm.fault({ match: { path: '/contacts/search/duplicate' }, kind: { type: 'delay', ms: 1_500 } })
   const before = performance.now()
   await use(h, client, FIND, { name: 'Ann Lee', email: 'ann@example.com' })
   const ms = performance.now() - before
@@ -39,7 +39,7 @@ t.test('phone and e-mail are looked up at the same time', async (t) => {
     'GET /contacts/search/duplicate',
     'POST /contacts/upsert',
   ])
-  t.ok(ms < 290, `took ${ms} ms`)
+  t.ok(ms < 2_900, `took ${ms} ms`)
 })
 
 t.test('when the e-mail address and the phone belong to two contacts, phone wins', async (t) => {

@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { build, createTestDatabase, eventually, type Harness, type TestClient } from '../../helper.ts'
+import {
+  asOwner,
+  build,
+  createTestDatabase,
+  eventually,
+  type Harness,
+  type TestClient,
+} from '../../helper.ts'
 import { startProxy } from '../../proxy.ts'
 import { CALLER, requestsTo, sourceOf, use, useAll, written } from './kit.ts'
 
@@ -27,7 +34,7 @@ t.test('the same toolCallId 20 times at once over two instances: one appointment
   const later = await use(other, client, BOOK, WISH, same)
   t.strictSame(later, results[0], 'and a repetition afterwards gets it too')
   t.equal(bookings(h), 1)
-  const events = await h.app.sql`select event_key from call_events where vapi_call_id = ${same.callId}`
+  const events = await asOwner(h.app)`select event_key from call_events where vapi_call_id = ${same.callId}`
   t.strictSame([...events], [{ event_key: 'tool-calls:call_same' }])
 })
 
@@ -70,8 +77,8 @@ t.test('an id is one of its call and its client', async (t) => {
   t.equal(written(h, 'appointment.created', two.locationId).length, 1)
 })
 
-const claim = (h: Harness, client: TestClient, call: { callId: string; id: string }, until: string) => h.app
-  .sql`
+const claim = (h: Harness, client: TestClient, call: { callId: string; id: string }, until: string) =>
+  asOwner(h.app)`
   insert into tool_runs (client_id, vapi_call_id, tool_call_id, owner, claimed_until)
   values (${client.id}, ${call.callId}, ${call.id}, ${randomUUID()}, now() + ${until}::interval)`
 
@@ -107,7 +114,7 @@ t.test('an owner who does not come to an end in time', async (t) => {
   t.match(error, /not certain whether the appointment was booked/)
   t.ok(ms < 10_000, `answered after ${ms} ms`)
   t.equal(bookings(h), 0)
-  const events = await h.app.sql`select from call_events where vapi_call_id = ${same.callId}`
+  const events = await asOwner(h.app)`select from call_events where vapi_call_id = ${same.callId}`
   t.equal(events.length, 0, "the place of the owner's own answer stays free")
 })
 
@@ -120,9 +127,9 @@ t.test('a failure that may pass is no answer for good', async (t) => {
   t.match(first.error, /not answering right now/)
   remove()
   t.strictSame(await use(h, client, BOOK, WISH, same), first, 'a repetition at the same time gets the same')
-  await h.app.sql`update tool_runs set claimed_until = now() where vapi_call_id = ${same.callId}`
+  await asOwner(h.app)`update tool_runs set claimed_until = now() where vapi_call_id = ${same.callId}`
   t.match(await use(h, client, BOOK, WISH, same), { result: /^Booked/ })
-  const rows = await h.app.sql<{ event_key: string; done: boolean }[]>`
+  const rows = await asOwner(h.app)<{ event_key: string; done: boolean }[]>`
     select event_key, payload ? 'output' as done from call_events where vapi_call_id = ${same.callId} order by 1`
   t.strictSame(
     [...rows],
@@ -138,20 +145,21 @@ t.test('tools that only read are not claimed', async (t) => {
   const client = await h.addClient()
   const callId = randomUUID()
   await use(h, client, 'check_availability', {}, { callId, id: 'call_read' })
-  t.equal((await h.app.sql`select from tool_runs where vapi_call_id = ${callId}`).length, 0)
+  t.equal((await asOwner(h.app)`select from tool_runs where vapi_call_id = ${callId}`).length, 0)
 })
 
 t.test('old claims and holds go', async (t) => {
   const h = await build(t)
   const client = await h.addClient()
   await claim(h, client, { callId: 'old', id: 'old' }, '-25 hours')
-  await h.app.sql`
+  await asOwner(h.app)`
     insert into slot_holds (client_id, calendar_id, start_at, contact_id, owner, expires_at)
     values (${client.id}, 'c', now(), 'k', ${randomUUID()}, now() - interval '2 minutes')`
   await use(h, client, BOOK, WISH)
-  t.equal((await h.app.sql`select from tool_runs where vapi_call_id = 'old'`).length, 0)
+  t.equal((await asOwner(h.app)`select from tool_runs where vapi_call_id = 'old'`).length, 0)
   t.equal(
-    (await h.app.sql`select from slot_holds where client_id = ${client.id} and calendar_id = 'c'`).length,
+    (await asOwner(h.app)`select from slot_holds where client_id = ${client.id} and calendar_id = 'c'`)
+      .length,
     0,
   )
 })
@@ -196,10 +204,10 @@ t.test(
     const h = await build(t)
     const client = await h.addClient()
     const { calendar_id } = (
-      await h.app.sql<{ calendar_id: string }[]>`select calendar_id from clients where id = ${client.id}`
+      await asOwner(h.app)<{ calendar_id: string }[]>`select calendar_id from clients where id = ${client.id}`
     )[0] ?? { calendar_id: '' }
     const at = '2026-08-21T17:30:00Z'
-    await h.app.sql`
+    await asOwner(h.app)`
     insert into slot_holds (client_id, calendar_id, start_at, contact_id, owner, expires_at)
     values (${client.id}, ${calendar_id}, ${at}, 'somebody', ${randomUUID()}, now() + interval '1 minute')`
     const refused = await use(h, client, BOOK, WISH)
@@ -208,7 +216,7 @@ t.test(
       /^That time was just taken\. Free: Friday, August 21 at 9:00 AM, 9:30 AM, 10:00 AM, 11:00 AM/,
     )
     t.equal(bookings(h), 0, 'the calendar was not even asked')
-    await h.app.sql`update slot_holds set expires_at = now() where client_id = ${client.id}`
+    await asOwner(h.app)`update slot_holds set expires_at = now() where client_id = ${client.id}`
     t.match(await use(h, client, BOOK, WISH), { result: /^Booked/ })
   },
 )
@@ -217,8 +225,9 @@ t.test('a hold is of one client: the same calendar and slot of another are free'
   const h = await build(t)
   const [one, two] = [await h.addClient(), await h.addClient()]
   for (const client of [one, two]) t.match(await use(h, client, BOOK, WISH), { result: /^Booked/ })
-  const rows = await h.app
-    .sql`select client_id, appointment_id is not null as stands from slot_holds where client_id in (${one.id}, ${two.id})`
+  const rows = await asOwner(
+    h.app,
+  )`select client_id, appointment_id is not null as stands from slot_holds where client_id in (${one.id}, ${two.id})`
   t.equal(rows.length, 2)
   t.ok(rows.every(({ stands }) => stands))
 })

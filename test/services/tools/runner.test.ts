@@ -4,7 +4,7 @@ import t from 'tap'
 import { AppError } from '../../../services/errors.ts'
 import { defineTool, type Tool } from '../../../services/tools/define.ts'
 import { createToolRunner } from '../../../services/tools/runner.ts'
-import { build, type Harness, NOW, type TestClient, TOKEN } from '../../helper.ts'
+import { asOwner, build, type Harness, NOW, type TestClient, TOKEN } from '../../helper.ts'
 import { CALLER, type Result, toolMessage, use, useAll, written } from './kit.ts'
 
 const BOOK = 'book_appointment'
@@ -220,7 +220,7 @@ t.test('a calendar that hangs for good: a sentence within 10 s, and nothing clai
 t.test('who cannot be served', async (t) => {
   const h = await build(t)
   const client = await h.addClient()
-  await h.app.sql`update clients set status = 'paused' where id = ${client.id}`
+  await asOwner(h.app)`update clients set status = 'paused' where id = ${client.id}`
   t.match(await use(h, client, BOOK, { start_time: '2026-08-21T10:30' }), {
     error: /Offer to take a message/,
   })
@@ -356,7 +356,7 @@ t.test('a tool that is used in a call through another door', async (t) => {
   const [contact] = h.crm.location(client.locationId).contacts
   t.match(output, { success: true, appointment: { contact_id: contact?.id } })
   t.equal(contact?.phone, CALLER, 'the caller id goes before what is said')
-  const rows = await h.app.sql`
+  const rows = await asOwner(h.app)`
     select s.ghl_contact_id, e.event_key from voice_sessions s join call_events e using (client_id, vapi_call_id)
     where s.vapi_call_id = ${callId}`
   t.strictSame(
