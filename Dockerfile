@@ -5,8 +5,10 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts
 
 FROM node:26-slim
+LABEL org.opencontainers.image.title="1000x Agent" org.opencontainers.image.licenses="MIT"
 ENV NODE_ENV=production
 WORKDIR /app
+# All of it belongs to root and is only read: the file system may be read-only.
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json server.ts app.ts config.ts ./
 COPY plugins ./plugins
@@ -14,9 +16,13 @@ COPY routes ./routes
 COPY schemas ./schemas
 COPY services ./services
 COPY migrations ./migrations
+# For operators: docker exec … node scripts/clients.ts list
+COPY scripts/cli.ts scripts/clients.ts scripts/clients-erase.ts scripts/clients-seal.ts ./scripts/
+COPY scripts/clients-vapi.ts scripts/jobs.ts scripts/calls.ts scripts/migrate.ts ./scripts/
 USER node
 EXPOSE 3000
-# Node runs the TypeScript as it stands and gets the signals itself: run with --init where the platform has it.
+# Node runs the TypeScript as it stands and gets the signals itself. Run it with --init all the same: what ends inside
+# the container, such as a health check that was cut off, is then collected.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 3000}/health`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
