@@ -109,11 +109,12 @@ t.test('its indexes, though of the same names, become the ones that are relied u
     location_id: 'loc',
   })
   const call = { clientId, callId: 'call-1', caller: undefined, calledNumber: undefined }
-  t.equal(
-    await createCallRepository({ sql: database }).setContact(call, 'contact'),
-    'contact',
-    'upserts work',
-  )
+  await createCallRepository({ sql: database }).recordTools(call, [], {
+    contactId: 'contact',
+    queue: 'crm-sync',
+  })
+  const [session] = await sql`select ghl_contact_id from voice_sessions where vapi_call_id = 'call-1'`
+  t.equal(session?.ghl_contact_id, 'contact', 'upserts work')
 })
 
 t.test('numbers in any notation become E.164 where that is certain, and stay where it is not', async (t) => {

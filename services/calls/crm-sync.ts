@@ -72,14 +72,9 @@ export function createCrmSync({ calls, syncs, clients, ghl, recordings, journal,
     if (!session.caller) return undefined
     const { contact, existed } = await account.contacts.findOrCreate({ phone: session.caller })
     done.contact = existed ? 'found' : 'created'
-    const call = {
-      clientId: session.client_id,
-      callId: session.vapi_call_id,
-      caller: session.caller,
-      calledNumber: undefined,
-    }
+    const key = { clientId: session.client_id, sessionId: session.id }
     // A tool may have been faster: there is one contact a call.
-    return (await calls.setContact(call, contact.id)) ?? contact.id
+    return (await calls.setContact(key, contact.id)) ?? contact.id
   }
 
   function isNoteDue(session: Session): boolean {

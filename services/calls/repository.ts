@@ -42,7 +42,10 @@ export interface ToolEvent {
 /** Background work about a session, committed together with it. */
 export interface SessionWork {
   queue: string
-  /** Seconds until it is due: `first` for the first event of a session, `always` for any. */
+  /**
+   * Seconds until it is due: `first` for the first event of a session and for what comes after its report, when the
+   * work may have been done already; `always` for any event.
+   */
   due: { first?: number; always?: readonly number[] }
   /** Of the request that makes it; a W3C traceparent. */
   trace?: string | undefined
@@ -119,7 +122,7 @@ export function createCallRepository({ sql }: { sql: Database }) {
               reported_at = least(s.reported_at, excluded.reported_at),
               consent = merge_consent(s.consent, excluded.consent),
               updated_at = now()
-            returning id, client_id, (xmax = 0) as first_event
+            returning id, client_id, (xmax = 0) as first_event, reported_at
           ), event as (
             insert into call_events as e (client_id, vapi_call_id, event_key, type, payload)
             select client_id, ${call.callId}, ${facts.eventKey}, ${type}, ${sql.json(facts.payload as never)}::jsonb
@@ -133,10 +136,10 @@ export function createCallRepository({ sql }: { sql: Database }) {
             )),
             now() + make_interval(secs => seconds)
           from session, (
-            select ${first ?? null}::float as seconds, true as only_first
-            union all select value::float, false from jsonb_array_elements_text(${sql.json(always)}::jsonb)
+            select ${first ?? null}::float as seconds, false as always
+            union all select value::float, true from jsonb_array_elements_text(${sql.json(always)}::jsonb)
           ) due
-          where seconds is not null and (first_event or not only_first)`
+          where seconds is not null and (always or first_event or reported_at is not null)`
       } catch (error) {
         if (on || !isForeign(error)) throw error
         // The call is known as another client's: it stays with that one, whatever the message says.
@@ -144,28 +147,65 @@ export function createCallRepository({ sql }: { sql: Database }) {
       }
     },
 
-    /** Keeps what tool calls of a call came to; a repetition changes nothing. */
+    /**
+     * Keeps what tool calls of a call came to, and the contact they found, in one statement; a repetition changes
+     * nothing. What comes after the report makes work: the call may have been noted already. The session stays locked
+     * until the commit, so that a report either finds the events or is found by them.
+     */
     async recordTools(
-      { clientId, callId }: CallIdentity,
+      call: CallIdentity,
       events: readonly ToolEvent[],
-      on: Runner = sql.forOwnScope(clientId),
-    ) {
+      { contactId, queue }: { contactId?: string | undefined; queue: string },
+      on?: Runner,
+    ): Promise<void> {
+      const { clientId, callId, caller, calledNumber } = call
       const rows = events.map(({ toolCallId, payload }) => ({
         key: `tool-calls:${toolCallId}`.slice(0, EVENT_KEY_MAX),
         payload,
       }))
-      await on`
-        with scope as (
-          -- Read before any row is written, so that the policies see it.
-          select set_config('app.client_id', ${clientId}, true)::uuid as client_id
-        )
-        insert into call_events (client_id, vapi_call_id, event_key, type, payload)
-        select client_id, ${callId}, key, 'tool-calls', payload
-        from scope, jsonb_to_recordset(${on.json(rows as never)}) as event (key text, payload jsonb)
-        where not is_erased(client_id, ${callId})
-        -- always in one order, so that two deliveries of the same message cannot wait for each other
-        order by key
-        on conflict (client_id, vapi_call_id, event_key) do nothing`
+      try {
+        await (on ?? sql.forOwnScope(clientId))`
+          with scope as materialized (
+            -- Read before any row is read or written, so that the policies see it.
+            select set_config('app.client_id', ${clientId}, true)::uuid as client_id
+          ), made as (
+            insert into voice_sessions as s (client_id, vapi_call_id, caller, called_number, ghl_contact_id, context)
+            select client_id, ${callId}::text, ${caller ?? null}::text, ${calledNumber ?? null}::text,
+              ${contactId ?? null}::text, '{"provisional": true}'
+            from scope where ${contactId !== undefined}::boolean and not is_erased(client_id, ${callId})
+            on conflict (vapi_call_id) do update set
+              caller = greatest(s.caller, excluded.caller),
+              called_number = greatest(s.called_number, excluded.called_number),
+              ghl_contact_id = coalesce(s.ghl_contact_id, excluded.ghl_contact_id),
+              updated_at = now()
+              where s.client_id = excluded.client_id
+            returning id, client_id, reported_at
+          ), known as materialized (
+            select session.* from scope cross join lateral (
+              select id, client_id, reported_at from voice_sessions
+              where client_id = scope.client_id and vapi_call_id = ${callId}
+                and ${contactId === undefined}::boolean
+              offset 0 for share
+            ) session
+          ), session as materialized (
+            select * from made union all select * from known
+          ), event as (
+            insert into call_events (client_id, vapi_call_id, event_key, type, payload)
+            select client_id, ${callId}, key, 'tool-calls', payload
+            from scope, jsonb_to_recordset(${sql.json(rows as never)}) as event (key text, payload jsonb)
+            where not is_erased(client_id, ${callId}) and (select count(*) from session) >= 0
+            -- always in one order, so that two deliveries of the same message cannot wait for each other
+            order by key
+            on conflict (client_id, vapi_call_id, event_key) do nothing
+          )
+          insert into outbox (client_id, queue, data)
+          select client_id, ${queue}, jsonb_build_object('clientId', client_id, 'sessionId', id)
+          from session where reported_at is not null`
+      } catch (error) {
+        if (contactId === undefined || !isForeign(error)) throw error
+        // The call is known as another client's: no contact of this one is its contact.
+        await repository.recordTools(call, events, { queue }, on)
+      }
     },
 
     /** The client that a call belongs to, if the call is known. */
@@ -203,29 +243,16 @@ export function createCallRepository({ sql }: { sql: Database }) {
       return rows[0]?.vapi_call_id
     },
 
-    /**
-     * Stores the caller's contact and answers which one the session has: the first one stays. The session is
-     * made if no message has made it yet; its start is provisional until one tells. Undefined: the call is another
-     * client's, or was erased.
-     */
+    /** Stores the caller's contact and answers which one the session has: the first one stays. */
     async setContact(
-      call: CallIdentity,
+      { clientId, sessionId }: { clientId: string; sessionId: string },
       contactId: string,
-      on: Runner = sql.forClient(call.clientId),
+      on: Runner = sql.forClient(clientId),
     ): Promise<string | undefined> {
       const rows = await on<{ ghl_contact_id: string }[]>`
-        insert into voice_sessions as s (client_id, vapi_call_id, caller, called_number, ghl_contact_id, context)
-        select
-          ${call.clientId}::uuid, ${call.callId}::text, ${call.caller ?? null}::text,
-          ${call.calledNumber ?? null}::text, ${contactId}::text, '{"provisional": true}'
-        where not is_erased(${call.clientId}, ${call.callId})
-        on conflict (vapi_call_id) do update set
-          caller = greatest(s.caller, excluded.caller),
-          called_number = greatest(s.called_number, excluded.called_number),
-          ghl_contact_id = coalesce(s.ghl_contact_id, excluded.ghl_contact_id),
-          updated_at = now()
-          where s.client_id = excluded.client_id
-        returning ghl_contact_id`.catch((error: unknown) => (isForeign(error) ? [] : Promise.reject(error)))
+        update voice_sessions set ghl_contact_id = coalesce(ghl_contact_id, ${contactId}), updated_at = now()
+        where client_id = ${clientId} and id = ${sessionId}
+        returning ghl_contact_id`
       return rows[0]?.ghl_contact_id
     },
 

@@ -25,7 +25,7 @@ const KEEP_DEADLINE_MS = 900
 export interface RunnerOptions {
   catalogue: ReadonlyMap<string, Tool>
   ghl: GhlApi
-  calls: Pick<CallRepository, 'recordTools' | 'setContact'>
+  calls: Pick<CallRepository, 'recordTools'>
   /** Keeps the answer of a caller who was asked; without it none can be kept. */
   consent?: Pick<Consent, 'record'>
   /** Where claims and holds are kept; without it, or while it is away, tools work without them. */
@@ -129,12 +129,12 @@ export function createToolRunner(options: RunnerOptions) {
       // An event is kept once: a failure that may pass must not stand where the success will.
       return payload ? { toolCallId: final ? id : `${id}:failed`, payload } : []
     })
-    const contactId = answers.find((item) => item.contactId)?.contactId
+    const found = answers.find((item) => item.contactId)?.contactId
+    const contactId = found === known ? undefined : found
     const facts = { client: call.clientId, call: call.callId }
-    const kept = Promise.all([
-      calls.recordTools(call, events),
-      contactId !== undefined && contactId !== known && calls.setContact(call, contactId),
-    ]).catch((error) => log.error({ ...facts, err: error }, 'tool calls were made but could not be recorded'))
+    const kept = calls
+      .recordTools(call, events, { contactId, queue: 'crm-sync' })
+      .catch((error) => log.error({ ...facts, err: error }, 'tool calls were made but could not be recorded'))
     await Promise.race([kept, new Promise((resolve) => setTimeout(resolve, KEEP_DEADLINE_MS).unref())])
   }
 

@@ -112,7 +112,7 @@ t.test('who has let the lease run out can no longer send a note nor end the leas
   const calls = createCallRepository({ sql: app.sql })
   const syncs = createSyncRepository({ sql: app.sql })
   const call = { clientId: client.id, callId: 'leased', caller: undefined, calledNumber: undefined }
-  await calls.setContact(call, 'contact')
+  await calls.recordTools(call, [], { contactId: 'contact', queue: 'crm-sync' })
   const [session] = await asOwner(app)<
     { id: string }[]
   >`select id from voice_sessions where vapi_call_id = 'leased'`

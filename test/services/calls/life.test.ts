@@ -10,6 +10,7 @@ import { createTestDatabase } from '../../helper.ts'
 import { fullReport, messagesOf, newCall, type TestCall } from './messages.ts'
 
 const NUMBER = '+17785550001'
+const queue = 'crm-sync'
 /** After the database's own time, which stands in for a start that nobody has told and must give way to any that is. */
 const TOMORROW = Temporal.Now.instant().add({ hours: 24 })
 const sql = createDatabase({ url: await createTestDatabase(), deadlineMs: 10_000 })
@@ -61,15 +62,14 @@ const EVENTS = {
   'a tool that found the contact': async (call) => {
     const identity = { clientId, callId: call.id, caller: call.caller, calledNumber: call.called }
     const payload = { name: 'find_or_create_contact', output: { contactId: 'contact' } }
-    await Promise.all([
-      calls.recordTools(identity, [{ toolCallId: 'tool-1', payload }]),
-      calls.setContact(identity, 'contact'),
-    ])
+    await calls.recordTools(identity, [{ toolCallId: 'tool-1', payload }], { contactId: 'contact', queue })
   },
   'a tool that failed': (call) =>
-    calls.recordTools({ clientId, callId: call.id, caller: undefined, calledNumber: undefined }, [
-      { toolCallId: 'tool-2', payload: { name: 'book_appointment', error: 'SLOT_UNAVAILABLE' } },
-    ]),
+    calls.recordTools(
+      { clientId, callId: call.id, caller: undefined, calledNumber: undefined },
+      [{ toolCallId: 'tool-2', payload: { name: 'book_appointment', error: 'SLOT_UNAVAILABLE' } }],
+      { queue },
+    ),
 } satisfies Record<string, (call: TestCall) => Promise<void>>
 type EventName = keyof typeof EVENTS
 const NAMES = Object.keys(EVENTS) as EventName[]
@@ -133,3 +133,24 @@ t.test('and so does all of it at once', async (t) => {
 function shuffled<T>(items: readonly T[]) {
   return fc.shuffledSubarray([...items], { minLength: items.length, maxLength: items.length })
 }
+
+t.test('what comes after the report makes work, whether it is a status, a tool or its contact', async (t) => {
+  const call = newCall(NUMBER)
+  const { status, report } = messagesOf(call, TOMORROW)
+  const identity = { clientId, callId: call.id, caller: undefined, calledNumber: NUMBER }
+  const event = { toolCallId: 'tool-1', payload: { name: 'take_message', output: {} } }
+  await sql.forAllClients`delete from outbox`
+  const made = async (work: Promise<void>) => {
+    await work
+    return (await sql.forAllClients`delete from outbox where due_at <= now() returning id`).length
+  }
+  t.equal(await made(calls.recordTools(identity, [event], { queue })), 0, 'a tool before anything else')
+  t.equal(await made(tell(status('in-progress', -90))), 1, 'the first message')
+  t.equal(await made(tell(status('forwarding', -80))), 0, 'a status before the report')
+  const found = { contactId: 'contact', queue }
+  t.equal(await made(calls.recordTools(identity, [event], found)), 0, 'a tool before the report')
+  t.equal(await made(tell(report(0, fullReport()))), 1, 'the report')
+  t.equal(await made(tell(status('queued', -100))), 1, 'a status after it')
+  t.equal(await made(calls.recordTools(identity, [event], { queue })), 1, 'a tool after it')
+  t.equal(await made(calls.recordTools(identity, [event], found)), 1, 'and one that found the contact')
+})

@@ -70,14 +70,14 @@ async function play(deliveries: readonly Delivery[], atOnce = false) {
   return { row: await rowOf(call, client), crm: crmOf(call, client) }
 }
 
-/** What is queued for a client, but the look at a call long after its end. */
+/** What is queued for a client, but the look at a call long after its end. One statement: work moves on between two. */
 async function openWork({ id }: TestClient): Promise<number> {
   const soon = sql`now() + interval '5 minutes'`
-  const jobs = await sql`
-    select from pgboss.job where name = 'crm-sync' and data ->> 'clientId' = ${id}
-      and state in ('created', 'retry', 'active') and start_after < ${soon}`
-  const waiting = await sql`select from outbox where client_id = ${id} and due_at < ${soon}`
-  return jobs.length + waiting.length
+  const [row] = await sql<[{ open: number }]>`
+    select (select count(*) from pgboss.job where name = 'crm-sync' and data ->> 'clientId' = ${id}
+        and state in ('created', 'retry', 'active') and start_after < ${soon})::int
+      + (select count(*) from outbox where client_id = ${id} and due_at < ${soon})::int as open`
+  return row.open
 }
 
 /** All that is stored of a call, but ids and the times of bookkeeping. */

@@ -2,6 +2,7 @@ import t from 'tap'
 import { asOwner, build, NOW } from '../../helper.ts'
 import { fullReport, messagesOf, newCall } from './messages.ts'
 
+const queue = 'crm-sync'
 const later = NOW.add({ seconds: 30 })
 
 t.test('what each message says is in the row', async (t) => {
@@ -138,8 +139,8 @@ t.test('deliveries of the same tool calls in different orders do not lock each o
     }
     const events = Array.from({ length: 20 }, (_, n) => ({ toolCallId: `tool-${n}`, payload: {} }))
     await Promise.all([
-      app.services.calls.recordTools(call, events),
-      app.services.calls.recordTools(call, events.toReversed()),
+      app.services.calls.recordTools(call, events, { queue }),
+      app.services.calls.recordTools(call, events.toReversed(), { queue }),
     ])
     t.equal((await asOwner(app)`select from call_events where vapi_call_id = ${call.callId}`).length, 20)
   }
@@ -166,7 +167,12 @@ t.test('a session stays with its client, whatever a later message says', async (
       (select id::text from voice_sessions where vapi_call_id = ${call.id})`
   t.strictSame(new Set(jobs.map(({ data }) => data.clientId)), new Set([mine.id]))
   const identity = { clientId: theirs.id, callId: call.id, caller: call.caller, calledNumber: theirs.number }
-  t.equal(await app.services.calls.setContact(identity, 'contact of another'), undefined)
+  const event = { toolCallId: 'tool-1', payload: { name: 'find_or_create_contact' } }
+  await app.services.calls.recordTools(identity, [event], { contactId: 'contact of another', queue })
+  const [session] = await asOwner(app)`
+    select client_id, ghl_contact_id from voice_sessions where vapi_call_id = ${call.id}`
+  t.equal(session?.client_id, mine.id)
+  t.not(session?.ghl_contact_id, 'contact of another')
 })
 
 t.test(
