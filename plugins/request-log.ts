@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import fp from 'fastify-plugin'
+import pino from 'pino'
 import type { Client } from '../services/clients/client.ts'
 import type { ErrorTap } from '../services/error-tap.ts'
 import { maskNumbers } from '../services/scrub.ts'
@@ -36,13 +37,30 @@ declare module 'fastify' {
 
 const ERROR_LEVEL = 50
 
+/** Lines go out together, this often at least: one write for each would take longer than to make them. */
+const LOG_EVERY_MS = 200
+const LOG_WRITE_BYTES = 8 * 1024
+/** A reader that hangs must not fill the memory: what is beyond is dropped. */
+const LOG_WAITING_BYTES_MAX = 32 * 1024 * 1024
+
+/** Standard output. Written to the end when the process exits, also of an error; a kill takes what is not out yet. */
+function output() {
+  return pino.destination({
+    dest: 1,
+    sync: false,
+    minLength: LOG_WRITE_BYTES,
+    maxLength: LOG_WAITING_BYTES_MAX,
+    periodicFlush: LOG_EVERY_MS,
+  })
+}
+
 /**
  * Options of the logger. Of an error only what names it is printed: drivers and clients hang queries, bodies
  * and headers on their errors, and those hold callers and tokens.
  */
 export function loggerOptions(
   level: string,
-  stream?: { write(line: string): void },
+  stream: { write(line: string): void } = output(),
   tap: ErrorTap = {},
 ): NonNullable<FastifyServerOptions['logger']> {
   return {
@@ -56,7 +74,7 @@ export function loggerOptions(
         method.apply(this, args)
       },
     },
-    ...(stream && { stream }),
+    stream,
   }
 }
 
@@ -111,13 +129,13 @@ export default fp(
     }
     app.addHook('onRequest', (request, reply, done) => {
       let over = false
-      const once = (status: number) => {
+      const end = (status: number) => {
         if (!over) ended(request, reply, status)
         over = true
       }
-      reply.raw.once('finish', () => once(reply.statusCode))
+      reply.raw.on('finish', () => end(reply.statusCode))
       // Whoever hangs up gets no whole response.
-      reply.raw.once('close', () => once(CALLER_LEFT))
+      reply.raw.on('close', () => end(CALLER_LEFT))
       done()
     })
   },

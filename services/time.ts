@@ -4,7 +4,14 @@
  */
 export type Clock = () => Temporal.Instant
 
-export const systemClock: Clock = () => Temporal.Now.instant()
+let latest = Temporal.Now.instant()
+
+/** In milliseconds. It is read several times a request, and most of what that takes is to make an instant. */
+export const systemClock: Clock = () => {
+  const now = Date.now()
+  if (now !== latest.epochMilliseconds) latest = Temporal.Instant.fromEpochMilliseconds(now)
+  return latest
+}
 
 /** Whether the text names a zone of the IANA database, such as `America/Vancouver`. Bare offsets are refused. */
 export function isZone(zone: unknown): zone is string {
@@ -121,8 +128,8 @@ export function rememberedByMinute(
   }
 }
 
-const EARLIEST = Temporal.Instant.from('2000-01-01T00:00Z')
-const LATEST = Temporal.Instant.from('2060-01-01T00:00Z')
+const EARLIEST_MS = Date.parse('2000-01-01T00:00Z')
+const LATEST_MS = Date.parse('2060-01-01T00:00Z')
 
 /**
  * An instant from epoch milliseconds or an ISO text, as VAPI sends both. Undefined for anything else, and for
@@ -134,9 +141,8 @@ export function toInstant(value: unknown): Temporal.Instant | undefined {
     if (typeof value === 'number') return Temporal.Instant.fromEpochMilliseconds(Math.trunc(value))
     return typeof value === 'string' ? Temporal.Instant.from(value) : undefined
   })
-  if (!instant) return undefined
-  const { compare } = Temporal.Instant
-  return compare(instant, EARLIEST) < 0 || compare(instant, LATEST) > 0 ? undefined : instant
+  const ms = instant?.epochMilliseconds ?? Number.NaN
+  return ms >= EARLIEST_MS && ms <= LATEST_MS ? instant : undefined
 }
 
 function attempt<T>(make: () => T): T | undefined {

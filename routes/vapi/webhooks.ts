@@ -25,17 +25,28 @@ const webhooks: FastifyPluginAsyncTypebox = async (scope) => {
   // made into is dropped, where Fastify would refuse the whole message.
   const parse = scope.getDefaultJsonParser('remove', 'remove')
   scope.removeAllContentTypeParsers()
-  scope.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
-    try {
-      scope.guards.vapiBody(request, body)
-    } catch (error) {
-      return done(error as Error)
-    }
-    parse(request, body.toString(), done)
-  })
+  // Named beside all others, since a type that has a name is found in a moment.
+  scope.addContentTypeParser(
+    ['application/json', '*'],
+    { parseAs: 'buffer' },
+    (request, body: Buffer, done) => {
+      try {
+        scope.guards.vapiBody(request, body)
+      } catch (error) {
+        return done(error as Error)
+      }
+      parse(request, body.toString(), done)
+    },
+  )
   // Where no body came, nothing was parsed.
-  scope.addHook('preValidation', async (request) => {
-    if (!request.access) scope.guards.vapiBody(request, Buffer.alloc(0))
+  scope.addHook('preValidation', (request, _reply, done) => {
+    if (request.access) return done()
+    try {
+      scope.guards.vapiBody(request, Buffer.alloc(0))
+      done()
+    } catch (error) {
+      done(error as Error)
+    }
   })
 
   scope.post(

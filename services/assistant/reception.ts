@@ -24,11 +24,9 @@ export function createReception({ builder, journal, clock, log }: ReceptionOptio
   /** By the client as it was read from its row: one that changes is read anew, and its template goes with the old. */
   const templates = new WeakMap<Client, Template<CallWords> | 'once'>()
 
-  /** What is written down of an answer: the call's words, and the assistant with their names in their place. */
-  function note(client: Client, callId: string, source: string, { now, caller }: CallWords) {
-    const named = { now: now && '{now}', caller: '{caller}', callToken: undefined }
-    const assistant = () => builder.fromWords(client, named)
-    journal.answered({ client, callId, source, words: { now, caller }, assistant })
+  /** The assistant as it is kept for a call's timeline: with the names of the call's words in their place. */
+  function kept(client: Client, { now }: CallWords) {
+    return builder.fromWords(client, { now: now && '{now}', caller: '{caller}', callToken: undefined })
   }
 
   /** Somebody who calls once, of whom a template would be made in vain, is answered without one. */
@@ -62,9 +60,13 @@ export function createReception({ builder, journal, clock, log }: ReceptionOptio
       }
       try {
         if (!client.active) return json(closed(client))
-        const words = builder.wordsOf(client, { ...ring, now: clock() })
+        const now = clock()
+        const words = builder.wordsOf(client, { ...ring, now })
         const answer = assistantOf(client, words)
-        if (callId) note(client, callId, resolution.source, words)
+        if (callId) {
+          const { source } = resolution
+          journal.answered({ client, callId, at: now, source, words, assistant: () => kept(client, words) })
+        }
         return answer
       } catch (error) {
         log.error({ client: client.id, err: error }, 'no assistant could be made: the generic one answers')

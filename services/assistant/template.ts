@@ -26,7 +26,7 @@ export function createTemplate<W extends Words>(sample: W, make: (words: W) => u
   // Text and the numbers of words take turns.
   const pieces = JSON.stringify(make(marks)).split(new RegExp(`${mark}:(\\d+);`))
   const text = pieces.filter((_, n) => n % 2 === 0)
-  const wordIn = pieces.filter((_, n) => n % 2 === 1).map((n) => names[Number(n)] as string)
+  const wordIn = pieces.filter((_, n) => n % 2 === 1).map(Number)
   // All text in one piece outside the heap: as many small buffers, it takes three times as much memory.
   const slab = Buffer.allocUnsafeSlow(Buffer.byteLength(text.join('')))
   let written = 0
@@ -38,17 +38,21 @@ export function createTemplate<W extends Words>(sample: W, make: (words: W) => u
   return {
     fill(words) {
       if (names.some((name) => (words[name] === undefined) !== (sample[name] === undefined))) return undefined
-      const inserts = wordIn.map((name) => JSON.stringify(words[name]).slice(1, -1))
-      const bytes = inserts.reduce((sum, insert) => sum + Buffer.byteLength(insert), slab.length)
-      const filled = Buffer.allocUnsafe(bytes)
+      const said = names.map((name) => JSON.stringify(words[name])?.slice(1, -1) ?? '')
+      let units = 0
+      for (const n of wordIn) units += said[n]?.length ?? 0
+      // What UTF-16 has in one unit is at most three bytes.
+      const filled = Buffer.allocUnsafe(slab.length + 3 * units)
       let from = 0
       let at = 0
-      for (const [n, end] of ends.entries()) {
+      for (let n = 0; n < ends.length; n += 1) {
+        const end = ends[n] ?? 0
+        const word = said[wordIn[n] ?? -1]
         at += slab.copy(filled, at, from, end)
-        at += filled.write(inserts[n] ?? '', at)
+        if (word) at += filled.write(word, at)
         from = end
       }
-      return filled
+      return filled.subarray(0, at)
     },
   }
 }

@@ -1,4 +1,4 @@
-import { hash, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { AppError } from '../errors.ts'
 import type { CallTokens, ProvenCall } from './call-tokens.ts'
@@ -49,12 +49,12 @@ const text = (value: string | string[] | undefined) => (value === undefined ? un
 
 const bearerOf = (header: string | undefined) => /^Bearer +(.+)$/i.exec(header ?? '')?.[1]?.trim()
 
-/** Whether a text is one of these secrets. How long that takes tells nothing of them. */
+/** Whether a text is one of these secrets. How long that takes tells no more of them than their length. */
 export function createKeyset(secrets: readonly string[]) {
-  const digest = (secret: string) => hash('sha256', secret, 'buffer')
-  const digests = secrets.map(digest)
+  const known = secrets.map((secret) => Buffer.from(secret))
   return (given: string): boolean => {
-    const wanted = digest(given)
-    return digests.filter((each) => timingSafeEqual(each, wanted)).length > 0
+    const bytes = Buffer.from(given)
+    // All of them, also after one that fits.
+    return known.filter((each) => each.length === bytes.length && timingSafeEqual(each, bytes)).length > 0
   }
 }

@@ -20,9 +20,10 @@ export interface JournalOptions {
 export interface Answered {
   client: Client
   callId: string
+  at: Temporal.Instant
   source: string
-  /** What the assistant was told of this call; no secrets. */
-  words: Record<string, string | undefined>
+  /** What the assistant was told of this call. */
+  words: { now: string | undefined; caller: string }
   /** The assistant with names in place of the words. Asked for once for each version. */
   assistant: () => unknown
 }
@@ -88,14 +89,16 @@ export function createJournal({ steps, clock, log }: JournalOptions) {
         return
       }
       const { client, callId, source, words } = answer
-      const payload = { assistant: digestOf(answer), source, ...words }
-      waiting.set(callId, { clientId: client.id, callId, kind: 'assistant', at: clock().toString(), payload })
+      const { now, caller } = words
+      const payload = { assistant: digestOf(answer), source, now, caller }
+      const at = answer.at.epochMilliseconds
+      waiting.set(callId, { clientId: client.id, callId, kind: 'assistant', at, payload })
     },
 
     /** One attempt to make the CRM agree with a call. Never rejects. */
     async synced(clientId: string, callId: string, payload: Record<string, unknown>): Promise<void> {
       await steps
-        .add([{ clientId, callId, kind: 'crm-sync', at: clock().toString(), payload }])
+        .add([{ clientId, callId, kind: 'crm-sync', at: clock().epochMilliseconds, payload }])
         .catch((error) => log.warn({ call: callId, err: error }, 'a sync could not be written down'))
     },
 

@@ -4,8 +4,8 @@ export interface Step {
   clientId: string
   callId: string
   kind: 'assistant' | 'crm-sync'
-  /** ISO 8601 */
-  at: string
+  /** Milliseconds since 1970. */
+  at: number
   payload: Record<string, unknown>
 }
 
@@ -34,9 +34,9 @@ export function createStepRepository({ sql }: { sql: Pick<Database, 'forAllClien
           on conflict do nothing
         )
         insert into call_steps (client_id, vapi_call_id, kind, at, payload)
-        select s."clientId", s."callId", s.kind, s.at, s.payload
+        select s."clientId", s."callId", s.kind, to_timestamp(s.at / 1000), s.payload
         from jsonb_to_recordset(${on.json(steps as never)})
-          as s ("clientId" uuid, "callId" text, kind text, at timestamptz, payload jsonb)
+          as s ("clientId" uuid, "callId" text, kind text, at double precision, payload jsonb)
         join clients c on c.id = s."clientId"
         where not exists (
           select from erased_calls e where e.client_id = s."clientId" and e.call_mark = call_mark(s."callId")
