@@ -1,16 +1,9 @@
 # Production dependencies only; the runtime of the image is the one the project is tested with (package.json, `node`).
-FROM node:26-slim AS dependencies
+FROM node:26-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts
-
-FROM node:26-slim
-LABEL org.opencontainers.image.title="1000x Agent" org.opencontainers.image.licenses="MIT"
-ENV NODE_ENV=production
-WORKDIR /app
-# All of it belongs to root and is only read: the file system may be read-only.
-COPY --from=dependencies /app/node_modules ./node_modules
-COPY package.json server.ts app.ts config.ts ./
+COPY server.ts app.ts config.ts ./
 COPY plugins ./plugins
 COPY routes ./routes
 COPY schemas ./schemas
@@ -19,6 +12,19 @@ COPY migrations ./migrations
 # For operators: docker exec … node scripts/clients.ts list
 COPY scripts/cli.ts scripts/clients.ts scripts/clients-erase.ts scripts/clients-seal.ts ./scripts/
 COPY scripts/clients-vapi.ts scripts/jobs.ts scripts/calls.ts scripts/migrate.ts ./scripts/
+# What Node makes of all these sources, so that no start does it again: types stripped, code compiled. Portable: another
+# user may read it. It is held against the sources, this Node and this processor; what does not fit is not used.
+RUN NODE_COMPILE_CACHE=/app/.compile-cache NODE_COMPILE_CACHE_PORTABLE=1 node --eval "import('./app.ts')" \
+  && chmod -R a+rX .compile-cache
+
+FROM node:26-slim
+LABEL org.opencontainers.image.title="1000x Agent" org.opencontainers.image.licenses="MIT"
+ENV NODE_ENV=production NODE_COMPILE_CACHE=/app/.compile-cache NODE_COMPILE_CACHE_PORTABLE=1
+# For a container of 512 MB. With much memory to take, V8 lets garbage pile up before it collects any.
+ENV NODE_OPTIONS="--max-old-space-size=320"
+WORKDIR /app
+# All of it belongs to root and is only read: the file system may be read-only.
+COPY --from=build /app ./
 USER node
 EXPOSE 3000
 # Node runs the TypeScript as it stands and gets the signals itself. Run it with --init all the same: what ends inside

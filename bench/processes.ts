@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -12,6 +12,8 @@ import type { Question, Usage } from './probe.ts'
 const ROOT = path.resolve(import.meta.dirname, '..')
 const PROBE = path.join(import.meta.dirname, 'probe.ts')
 const START_DEADLINE_MS = 60_000
+/** Those that change what Node makes of a source: it keeps that apart for each set of them. */
+const FLAGS = ['--expose-gc']
 
 export interface Server {
   readonly url: string
@@ -32,7 +34,7 @@ function start(file: string, args: string[], env: Record<string, string | undefi
   const child = fork(path.join(ROOT, file), args, {
     cwd: ROOT,
     env: { PATH, HOME, ...env },
-    execArgv: ['--expose-gc', '--import', PROBE],
+    execArgv: [...FLAGS, '--import', PROBE],
     stdio: ['ignore', out, out, 'ipc'],
   })
   running.add(child)
@@ -43,6 +45,15 @@ function start(file: string, args: string[], env: Record<string, string | undefi
     await ended
   }
   return { child, ended, stop }
+}
+
+/** Has Node keep what it makes of a file and of all it imports, for servers that are started with the same variables. */
+export function compile(file: string, env: Record<string, string>): void {
+  const { PATH, HOME } = process.env
+  execFileSync(process.execPath, [...FLAGS, '--eval', `import('./${file}')`], {
+    cwd: ROOT,
+    env: { PATH, HOME, ...env },
+  })
 }
 
 async function ask<A>(child: ChildProcess, question: object | string): Promise<A> {

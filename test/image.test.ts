@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import path from 'node:path'
@@ -41,8 +42,8 @@ function reached(): { files: Set<string>; packages: Set<string> } {
 }
 
 const final = dockerfile.slice(dockerfile.lastIndexOf('FROM'))
-/** What the final stage copies from the checkout. */
-const copied = [...final.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, list]) =>
+/** What is copied from the checkout. */
+const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, list]) =>
   (list ?? '').split(' '),
 )
 
@@ -61,8 +62,8 @@ t.test('every file that runs is copied, and no script but those', async (t) => {
 t.test('what is copied passes .dockerignore, which keeps everything else out', async (t) => {
   const [first, ...kept] = read('.dockerignore').trim().split('\n')
   t.equal(first, '*')
-  for (const entry of [...copied, 'package-lock.json']) t.ok(kept.includes(`!${entry}`), entry)
-  t.same(kept.toSorted(), [...copied, 'package-lock.json'].map((entry) => `!${entry}`).toSorted())
+  for (const entry of copied) t.ok(kept.includes(`!${entry}`), entry)
+  t.same(kept.toSorted(), copied.map((entry) => `!${entry}`).toSorted())
 })
 
 t.test('every package the server loads is a production dependency', async (t) => {
@@ -78,6 +79,28 @@ t.test('the reference that the server gives out comes with a production dependen
   ])
   t.ok(resolved.length > 0)
   for (const [, name = ''] of resolved) t.ok(name in packages.dependencies, name)
+})
+
+t.test('the image holds the server compiled, for a user who may only read', async (t) => {
+  const [, made = '', script = ''] = /^RUN (.*) node --eval "(.+)"/m.exec(dockerfile) ?? []
+  t.ok(/^ENV .*$/m.exec(final)?.[0].includes(made), 'it is looked for where it was made')
+  t.match(dockerfile, /^ {2}&& chmod -R a\+rX \.compile-cache$/m)
+
+  const NODE_COMPILE_CACHE = path.join(t.testdir(), 'cache')
+  const { PATH, HOME } = process.env
+  const env = { PATH, HOME, NODE_COMPILE_CACHE, NODE_COMPILE_CACHE_PORTABLE: '1' }
+  const run = (more = {}) =>
+    spawnSync(process.execPath, ['--eval', script], {
+      cwd: ROOT,
+      env: { ...env, ...more },
+      encoding: 'utf8',
+      maxBuffer: 16 * 1_048_576,
+    })
+  t.equal(run().status, 0)
+  const { stdout, stderr } = run({ NODE_DEBUG_NATIVE: 'COMPILE_CACHE' })
+  const told = stdout + stderr
+  for (const file of ['app.ts', 'services/assistant/builder.ts', 'fastify/fastify.js'])
+    t.match(told, `/${file} was accepted`)
 })
 
 t.test('the image runs the Node the tests run, not as root, and can be stopped', async (t) => {

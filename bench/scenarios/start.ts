@@ -12,6 +12,8 @@ export const start: Scenario = {
   async run(bench) {
     const { path, ...ring } = webhook('assistant-request', numberOf(0), {}, 'call-of-the-benchmark')
     const taken: number[] = []
+    // The first of a run has the sources compiled, which an image brings along.
+    await (await startOurs(bench)).stop()
     for (let n = 0; n < (bench.quick ? 1 : 5); n += 1) {
       const begun = performance.now()
       const server = await startOurs(bench)

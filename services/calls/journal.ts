@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setImmediate as afterAnswers } from 'node:timers/promises'
 import type { Client } from '../clients/client.ts'
 import type { Clock } from '../time.ts'
 import type { SentAssistant, Step, StepRepository } from './steps-repository.ts'
@@ -52,7 +53,24 @@ export function createJournal({ steps, clock, log }: JournalOptions) {
     return digest
   }
 
+  function note(answer: Answered): void {
+    if (waiting.size >= WAITING_MAX) {
+      lost += 1
+      return
+    }
+    const { client, callId, source, words } = answer
+    const { now, caller } = words
+    const at = answer.at.epochMilliseconds
+    try {
+      const payload = { assistant: digestOf(answer), source, now, caller }
+      waiting.set(callId, { clientId: client.id, callId, kind: 'assistant', at, payload })
+    } catch (error) {
+      log.warn({ call: callId, err: error }, 'a call was answered, which could not be written down')
+    }
+  }
+
   async function write(): Promise<void> {
+    await afterAnswers()
     if (lost > 0) log.warn({ lost }, 'calls were answered faster than it could be written down')
     lost = 0
     if (waiting.size === 0) return
@@ -84,15 +102,9 @@ export function createJournal({ steps, clock, log }: JournalOptions) {
 
   return {
     answered(answer: Answered): void {
-      if (waiting.size >= WAITING_MAX) {
-        lost += 1
-        return
-      }
-      const { client, callId, source, words } = answer
-      const { now, caller } = words
-      const payload = { assistant: digestOf(answer), source, now, caller }
-      const at = answer.at.epochMilliseconds
-      waiting.set(callId, { clientId: client.id, callId, kind: 'assistant', at, payload })
+      if (digests.has(answer.client)) note(answer)
+      // To make the assistant once more takes longer than answering did: the answer goes first.
+      else setImmediate(note, answer)
     },
 
     /** One attempt to make the CRM agree with a call. Never rejects. */

@@ -3,7 +3,8 @@ import type { Clock } from '../time.ts'
 import type { CallMessage } from '../vapi/messages.ts'
 import { REPORT_PATIENCE_SECONDS } from './crm-sync.ts'
 import { CLOCK_SKEW_SECONDS, readFacts } from './facts.ts'
-import type { CallIdentity, CallRepository } from './repository.ts'
+import type { CallRepository } from './repository.ts'
+import type { CallIdentity } from './tool-events-repository.ts'
 
 /** Ids only: whoever works on it reads what is true by then. */
 export interface SyncJob {
@@ -27,8 +28,8 @@ export function createRecorder({ calls, clock, trace, wake }: RecorderOptions) {
     async record(message: CallMessage, call: CallIdentity, notice?: Notice): Promise<void> {
       const facts = readFacts(message, clock(), notice)
       // In case no report ever comes. Not a moment too early: nobody would look again.
-      const late = facts.ended ? [REPORT_PATIENCE_SECONDS + 2 * CLOCK_SKEW_SECONDS] : []
-      const due = facts.reported ? { always: [0] } : { first: 0, always: late }
+      const late = facts.ended ? REPORT_PATIENCE_SECONDS + 2 * CLOCK_SKEW_SECONDS : undefined
+      const due = facts.reported ? { always: 0 } : { first: 0, always: late }
       await calls.record(call, message.type, facts, { queue: 'crm-sync', due, trace: trace?.() })
       wake()
     },

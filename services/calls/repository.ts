@@ -1,6 +1,6 @@
 import type { Database, Runner } from '../database/pool.ts'
-import type { ToolOutcome } from './deeds.ts'
-import { type CallFacts, EVENT_KEY_MAX } from './facts.ts'
+import type { CallFacts } from './facts.ts'
+import { type CallIdentity, createToolEventRepository, isForeign } from './tool-events-repository.ts'
 
 /** A voice session as the CRM sync reads it. */
 export interface Session {
@@ -26,19 +26,6 @@ export interface Session {
 type Times = 'started_at' | 'ended_at' | 'reported_at'
 type SessionRow = Omit<Session, Times> & { started_at: Date; ended_at: Date | null; reported_at: Date | null }
 
-export interface CallIdentity {
-  clientId: string
-  callId: string
-  caller: string | undefined
-  calledNumber: string | undefined
-}
-
-/** What became of a tool call; kept as an event of the call. */
-export interface ToolEvent {
-  toolCallId: string
-  payload: Record<string, unknown>
-}
-
 /** Background work about a session, committed together with it. */
 export interface SessionWork {
   queue: string
@@ -46,18 +33,15 @@ export interface SessionWork {
    * Seconds until it is due: `first` for the first event of a session and for what comes after its report, when the
    * work may have been done already; `always` for any event.
    */
-  due: { first?: number; always?: readonly number[] }
+  due: { first?: number; always?: number | undefined }
   /** Of the request that makes it; a W3C traceparent. */
   trace?: string | undefined
 }
 
-/** What row-level security answers where a row belongs to another client. */
-const isForeign = (error: unknown) => (error as { code?: unknown } | null)?.code === '42501'
-
 /** Handed over as text: the driver would make a Date of it, which has no microseconds, where a report's context has. */
 const iso = (at: Temporal.Instant | undefined) => at?.toString() ?? null
 
-/** The tables `voice_sessions` and `call_events`. */
+/** The tables `voice_sessions` and `call_events`, what tools did in calls included. */
 export function createCallRepository({ sql }: { sql: Database }) {
   const repository = {
     /**
@@ -73,7 +57,7 @@ export function createCallRepository({ sql }: { sql: Database }) {
       work: SessionWork,
       on?: Runner,
     ): Promise<void> {
-      const { first, always = [] } = work.due
+      const { first, always } = work.due
       try {
         await (on ?? sql.forOwnScope(call.clientId))`
           with scope as (
@@ -100,12 +84,12 @@ export function createCallRepository({ sql }: { sql: Database }) {
               caller = greatest(s.caller, excluded.caller),
               called_number = greatest(s.called_number, excluded.called_number),
               started_at = coalesce(
-                (merge_facts(s.context, excluded.context) ->> 'startedAt')::timestamptz,
+                greatest(s.context ->> 'startedAt', excluded.context ->> 'startedAt')::timestamptz,
                 case when s.context ? 'provisional' then excluded.started_at end,
                 least(s.started_at, excluded.started_at)
               ),
               ended_at = coalesce(
-                (merge_facts(s.context, excluded.context) ->> 'endedAt')::timestamptz,
+                greatest(s.context ->> 'endedAt', excluded.context ->> 'endedAt')::timestamptz,
                 least(s.ended_at, excluded.ended_at)
               ),
               status = case
@@ -136,75 +120,13 @@ export function createCallRepository({ sql }: { sql: Database }) {
             )),
             now() + make_interval(secs => seconds)
           from session, (
-            select ${first ?? null}::float as seconds, false as always
-            union all select value::float, true from jsonb_array_elements_text(${sql.json(always)}::jsonb)
-          ) due
+            values (${first ?? null}::float, false), (${always ?? null}::float, true)
+          ) due (seconds, always)
           where seconds is not null and (always or first_event or reported_at is not null)`
       } catch (error) {
         if (on || !isForeign(error)) throw error
         // The call is known as another client's: it stays with that one, whatever the message says.
         await repository.record(call, type, facts, work, sql.forAllClients)
-      }
-    },
-
-    /**
-     * Keeps what tool calls of a call came to, and the contact they found, in one statement; a repetition changes
-     * nothing. What comes after the report makes work: the call may have been noted already. The session stays locked
-     * until the commit, so that a report either finds the events or is found by them.
-     */
-    async recordTools(
-      call: CallIdentity,
-      events: readonly ToolEvent[],
-      { contactId, queue }: { contactId?: string | undefined; queue: string },
-      on?: Runner,
-    ): Promise<void> {
-      const { clientId, callId, caller, calledNumber } = call
-      const rows = events.map(({ toolCallId, payload }) => ({
-        key: `tool-calls:${toolCallId}`.slice(0, EVENT_KEY_MAX),
-        payload,
-      }))
-      try {
-        await (on ?? sql.forOwnScope(clientId))`
-          with scope as materialized (
-            -- Read before any row is read or written, so that the policies see it.
-            select set_config('app.client_id', ${clientId}, true)::uuid as client_id
-          ), made as (
-            insert into voice_sessions as s (client_id, vapi_call_id, caller, called_number, ghl_contact_id, context)
-            select client_id, ${callId}::text, ${caller ?? null}::text, ${calledNumber ?? null}::text,
-              ${contactId ?? null}::text, '{"provisional": true}'
-            from scope where ${contactId !== undefined}::boolean and not is_erased(client_id, ${callId})
-            on conflict (vapi_call_id) do update set
-              caller = greatest(s.caller, excluded.caller),
-              called_number = greatest(s.called_number, excluded.called_number),
-              ghl_contact_id = coalesce(s.ghl_contact_id, excluded.ghl_contact_id),
-              updated_at = now()
-              where s.client_id = excluded.client_id
-            returning id, client_id, reported_at
-          ), known as materialized (
-            select session.* from scope cross join lateral (
-              select id, client_id, reported_at from voice_sessions
-              where client_id = scope.client_id and vapi_call_id = ${callId}
-                and ${contactId === undefined}::boolean
-              offset 0 for share
-            ) session
-          ), session as materialized (
-            select * from made union all select * from known
-          ), event as (
-            insert into call_events (client_id, vapi_call_id, event_key, type, payload)
-            select client_id, ${callId}, key, 'tool-calls', payload
-            from scope, jsonb_to_recordset(${sql.json(rows as never)}) as event (key text, payload jsonb)
-            where not is_erased(client_id, ${callId}) and (select count(*) from session) >= 0
-            -- always in one order, so that two deliveries of the same message cannot wait for each other
-            order by key
-            on conflict (client_id, vapi_call_id, event_key) do nothing
-          )
-          insert into outbox (client_id, queue, data)
-          select client_id, ${queue}, jsonb_build_object('clientId', client_id, 'sessionId', id)
-          from session where reported_at is not null`
-      } catch (error) {
-        if (contactId === undefined || !isForeign(error)) throw error
-        // The call is known as another client's: no contact of this one is its contact.
-        await repository.recordTools(call, events, { queue }, on)
       }
     },
 
@@ -255,21 +177,8 @@ export function createCallRepository({ sql }: { sql: Database }) {
         returning ghl_contact_id`
       return rows[0]?.ghl_contact_id
     },
-
-    /** Payloads of the tool calls of a call that did something, in the order they came. */
-    async toolEvents(
-      clientId: string,
-      callId: string,
-      on: Runner = sql.forClient(clientId),
-    ): Promise<ToolOutcome[]> {
-      const rows = await on<{ payload: ToolOutcome }[]>`
-        select payload from call_events
-        where client_id = ${clientId} and vapi_call_id = ${callId} and type = 'tool-calls' and payload ? 'output'
-        order by received_at, event_key`
-      return rows.map(({ payload }) => payload)
-    },
   }
-  return repository
+  return { ...repository, ...createToolEventRepository({ sql }) }
 }
 
 export type CallRepository = ReturnType<typeof createCallRepository>

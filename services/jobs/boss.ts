@@ -49,18 +49,20 @@ export async function openBoss({ sql, retryDelaySeconds = 15, log, supervise = t
   boss.on('error', (error) => log.error({ err: error }, 'the queue reports an error'))
   boss.on('warning', (warning) => log.warn({ warning: warning.message }, 'the queue reports a warning'))
   await boss.start()
-  for (const name of QUEUES) {
-    const deadLetter = deadLettersOf(name)
-    const settings = { ...QUEUE, retryDelay: retryDelaySeconds, deadLetter }
-    for (const [queue, options] of [
-      [deadLetter, DEAD_LETTERS],
-      [name, settings],
-    ] as const) {
-      await boss.createQueue(queue, options)
-      // An existing queue stays as it was made, also by an older version.
-      await boss.updateQueue(queue, options)
-    }
-  }
+  await Promise.all(
+    QUEUES.map(async (name) => {
+      const deadLetter = deadLettersOf(name)
+      // One after the other: a queue names the one its dead letters go to, which must be there.
+      for (const [queue, options] of [
+        [deadLetter, DEAD_LETTERS],
+        [name, { ...QUEUE, retryDelay: retryDelaySeconds, deadLetter }],
+      ] as const) {
+        await boss.createQueue(queue, options)
+        // An existing queue stays as it was made, also by an older version.
+        await boss.updateQueue(queue, options)
+      }
+    }),
+  )
   return {
     boss,
     /** Waits for jobs under way; what is not done in time goes back to the queue. */

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Job, JobResult, PgBoss } from 'pg-boss'
 import type { Database } from '../database/pool.ts'
 import { asBossDatabase } from './boss.ts'
@@ -10,6 +11,11 @@ const CONCURRENCY = { 'crm-sync': 6, erasure: 1 } satisfies Record<QueueName, nu
 const PER_CLIENT = 1
 /** Work that waits in the outbox goes to the queue in batches: one by one is 25 times as dear. */
 const OUTBOX_BATCH = 100
+/**
+ * Where work is committed faster than it is handed on, it gathers for so long: a batch costs the database a
+ * transaction, however small it is. What comes alone never waits.
+ */
+const OUTBOX_GATHER_MS = 50
 /** Whoever committed work wakes the instance he did it on; this is for work whose instance died. */
 const OUTBOX_POLL_MS = 1_000
 /** So long a job may be put off, again and again, without that being counted. */
@@ -50,6 +56,7 @@ export function createQueue({ boss, sql, outbox, onFailure }: QueueOptions) {
       const moved = await handOn()
       for (const worker of workers.slice(0, moved)) boss.notifyWorker(worker)
       if (moved === OUTBOX_BATCH) again = true
+      else if (again) await pause(OUTBOX_GATHER_MS)
     } while (again)
   }
 

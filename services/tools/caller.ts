@@ -50,7 +50,8 @@ export async function findOrCreate(person: Person, given: Introduction): Promise
   const phone = caller.number ?? readPhone(given.phone)
   if (!phone && !email) {
     // Told before in this call, perhaps.
-    const known = caller.contactId ? await ghl.contacts.byId(caller.contactId) : undefined
+    const contactId = await caller.contactId
+    const known = contactId ? await ghl.contacts.byId(contactId) : undefined
     if (known) return { contact: known, existed: true, completed: complete(person, known, { name }) }
     throw invalid('phone', 'A phone number or an e-mail address is needed. Ask for one.')
   }
@@ -76,7 +77,7 @@ export async function findOrCreate(person: Person, given: Introduction): Promise
  * @throws AppError INVALID_INPUT; UpstreamError
  */
 export async function contactIdOf(person: Person, given: Introduction): Promise<string> {
-  const { contactId } = person.caller
+  const contactId = await person.caller.contactId
   if (!contactId) return (await findOrCreate(person, given)).contact.id
   const name = readName(given.name)
   const email = isProven(person) ? readEmail(given.email) : undefined

@@ -12,8 +12,8 @@ export interface ToolContext {
   readonly caller: {
     /** E.164, from the caller id. */
     readonly number: string | undefined
-    /** The CRM contact of the caller, where it is known already. */
-    readonly contactId: string | undefined
+    /** The CRM contact of the caller, where it is known already. Never rejects; asked for while the tool begins. */
+    readonly contactId: Promise<string | undefined>
   }
   readonly ghl: GhlAccount
   /** Holds on slots of the client's calendar, to be taken before an appointment is written. */

@@ -28,8 +28,8 @@ export interface SlotHolds {
 }
 
 export interface HoldsOptions {
-  /** Undefined: there is no database to hold anything in. */
-  repository: Pick<ToolRepository, 'hold' | 'booked' | 'release' | 'shorten'> | undefined
+  /** Undefined: there is no database to hold anything in. Never rejects. */
+  repository: Promise<Pick<ToolRepository, 'hold' | 'booked' | 'release' | 'shorten'> | undefined>
   clientId: string
   calendarId: string | undefined
   log: { warn(facts: object, message: string): void }
@@ -44,10 +44,11 @@ const UNHELD: Hold = Object.freeze({
 })
 
 /** Local holds on slots, bound to one client's calendar. */
-export function createHolds({ repository, clientId, calendarId, log }: HoldsOptions): SlotHolds {
+export function createHolds({ repository: opened, clientId, calendarId, log }: HoldsOptions): SlotHolds {
   const failed = (error: unknown) => log.warn({ client: clientId, err: error }, 'a slot could not be held')
   return {
     async take(startAt, contactId) {
+      const repository = await opened
       if (!repository || !calendarId) return UNHELD
       const key = { clientId, calendarId, startAt }
       const owner = randomUUID()

@@ -56,7 +56,8 @@ export async function ownAppointments(context: ToolContext, zone: string): Promi
  * @throws AppError CALLER_UNPROVEN
  */
 export async function provenContactId({ call, caller, ghl }: ToolContext): Promise<string | undefined> {
-  if (!call && caller.contactId) return caller.contactId
+  const contactId = call ? undefined : await caller.contactId
+  if (contactId) return contactId
   if (!caller.number) throw new AppError('CALLER_UNPROVEN')
   return (await ghl.contacts.byPhone(caller.number))?.id
 }

@@ -1,5 +1,6 @@
 import type { ToolResult } from '../../schemas/vapi.ts'
-import type { CallIdentity, CallRepository } from '../calls/repository.ts'
+import type { CallRepository } from '../calls/repository.ts'
+import type { CallIdentity } from '../calls/tool-events-repository.ts'
 import type { Client } from '../clients/client.ts'
 import type { Resolution } from '../clients/resolver.ts'
 import type { Database } from '../database/pool.ts'
@@ -29,7 +30,7 @@ export interface RunnerOptions {
   /** Keeps the answer of a caller who was asked; without it none can be kept. */
   consent?: Pick<Consent, 'record'>
   /** Where claims and holds are kept; without it, or while it is away, tools work without them. */
-  sql?: Pick<Database, 'forClient' | 'forOwnScope'>
+  sql?: Pick<Database, 'forOwnScope'>
   clock: Clock
   log: { warn(facts: object, message: string): void; error(facts: object, message: string): void }
   deadlineMs?: number
@@ -58,7 +59,7 @@ export function createToolRunner(options: RunnerOptions) {
   function contextOf(
     client: Client,
     who: Pick<ToolContext, 'call' | 'caller' | 'signal'>,
-    repository: ToolRepository | undefined,
+    repository: Promise<ToolRepository | undefined>,
   ): ToolContext {
     const { calendarId } = client.crm
     return {
@@ -117,12 +118,15 @@ export function createToolRunner(options: RunnerOptions) {
     }
   }
 
-  /** What came of the tool calls is kept before it is told, as far as the database allows in the time left. */
+  /**
+   * What came of the tool calls is kept before it is told, as far as the database allows in the time left. What only
+   * looked something up is told at once, and kept meanwhile: no repetition has to find it.
+   */
   async function keep(
     call: CallIdentity,
-    toolCalls: readonly Pick<ToolCall, 'id'>[],
+    toolCalls: readonly Pick<ToolCall, 'id' | 'name'>[],
     answers: readonly Omit<Answer, 'outcome'>[],
-    known: string | undefined,
+    known: Promise<string | undefined>,
   ) {
     const events = toolCalls.flatMap(({ id }, index) => {
       const { payload, final } = answers[index] ?? {}
@@ -130,11 +134,13 @@ export function createToolRunner(options: RunnerOptions) {
       return payload ? { toolCallId: final ? id : `${id}:failed`, payload } : []
     })
     const found = answers.find((item) => item.contactId)?.contactId
-    const contactId = found === known ? undefined : found
     const facts = { client: call.clientId, call: call.callId }
-    const kept = calls
-      .recordTools(call, events, { contactId, queue: 'crm-sync' })
+    const kept = known
+      .then((id) =>
+        calls.recordTools(call, events, { contactId: found === id ? undefined : found, queue: 'crm-sync' }),
+      )
       .catch((error) => log.error({ ...facts, err: error }, 'tool calls were made but could not be recorded'))
+    if (toolCalls.every(({ name }) => catalogue.get(name)?.readOnly)) return
     await Promise.race([kept, new Promise((resolve) => setTimeout(resolve, KEEP_DEADLINE_MS).unref())])
   }
 
@@ -158,11 +164,11 @@ export function createToolRunner(options: RunnerOptions) {
         return toolCalls.map(({ id, name }) => ({ name: singleLine(name), toolCallId: id, error }))
       }
       const call: CallIdentity = { ...identity, clientId: client.id }
-      // One answer that does not come is waited for, not one for each statement.
-      const away = resolution.source === 'last-known'
-      const known = away ? null : await store?.contactOf(client.id, call.callId).catch(() => null)
-      const repository = known === null ? undefined : store
-      const contactId = known ?? undefined
+      const repository = resolution.source === 'last-known' ? undefined : store
+      // One answer that does not come is waited for, not one for each statement: null is the database's silence.
+      const asked = Promise.resolve(repository?.contactOf(client.id, call.callId).catch(() => null))
+      const contactId = asked.then((known) => known ?? undefined)
+      const answering = asked.then((known) => (known === null ? undefined : repository))
 
       const answers = await Promise.all(
         toolCalls.map((toolCall) => {
@@ -171,7 +177,7 @@ export function createToolRunner(options: RunnerOptions) {
             caller: { number: call.caller, contactId },
             signal,
           }
-          const work = () => answer(toolCall, contextOf(client, who, repository))
+          const work = () => answer(toolCall, contextOf(client, who, answering))
           const tool = catalogue.get(toolCall.name)
           if (!tool || tool.readOnly) return work()
           return runs.once(repository, {
@@ -205,12 +211,14 @@ export function createToolRunner(options: RunnerOptions) {
       const { client } = resolution
       if (!client) throw new AppError(unresolved(resolution))
       const signal = AbortSignal.timeout(deadlineMs)
-      const who = { call, caller: { number, contactId }, signal }
-      const context = contextOf(client, who, resolution.source === 'last-known' ? undefined : store)
+      const known = Promise.resolve(contactId)
+      const who = { call, caller: { number, contactId: known }, signal }
+      const repository = resolution.source === 'last-known' ? undefined : store
+      const context = contextOf(client, who, Promise.resolve(repository))
       const output = await run(tool, context, input)
       if (call) {
         const identity = { clientId: client.id, callId: call.id, caller: number, calledNumber: undefined }
-        await keep(identity, [{ id: call.toolCallId }], [done(tool, input, output)], contactId)
+        await keep(identity, [{ id: call.toolCallId, name: tool.name }], [done(tool, input, output)], known)
       }
       return { output, sentence: spoken(tool.say(output as never, context)) }
     },

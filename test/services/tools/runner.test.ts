@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { AppError } from '../../../services/errors.ts'
@@ -324,6 +325,21 @@ t.test('a bug in a tool is a sentence to the caller and an error in the log', as
   t.ok((results[2]?.result?.length ?? 0) <= 2_000)
   t.notMatch(JSON.stringify(results), /secret/)
   t.ok(h.logs.some(({ msg, level }) => msg === 'a tool failed' && Number(level) === 50))
+})
+
+t.test('what only looks something up is told before it is kept, and kept all the same', async (t) => {
+  const h = await build(t)
+  const client = await h.addClient()
+  const callId = randomUUID()
+  const events = () => asOwner(h.app)`select event_key from call_events where vapi_call_id = ${callId}`
+  await asOwner(h.app).begin(async (tx) => {
+    await tx`lock table call_events in share mode`
+    const result = await use(h, client, CHECK, { date: '2026-08-24' }, { callId, id: 'look' })
+    t.match(result.result, /^Free: /)
+    t.strictSame([...(await tx`select from call_events where vapi_call_id = ${callId}`)], [])
+  })
+  while ((await events()).length === 0) await pause(10)
+  t.strictSame([...(await events())], [{ event_key: 'tool-calls:look' }])
 })
 
 t.test('an old X-Vapi-Secret and a bad token', async (t) => {
