@@ -16,11 +16,18 @@ const remembered = new LRUCache<string, { e164: string | undefined }>({ max: 10_
 const REMEMBERED_LENGTH_MAX = 40
 
 /**
+ * A North American number as carriers send it, which is what the library would make of it, in 80 µs: and each new
+ * caller brings one. Toll-free and premium numbers included; no area code begins with 0 or 1.
+ */
+const NORTH_AMERICAN = /^\+1[2-9]\d{9}$/
+
+/**
  * A phone number in E.164 (`+17787450185`), or undefined if the text holds none.
  * Accepts national and formatted numbers and `tel:` and `sip:` addresses.
  */
 export function toE164(text: unknown): string | undefined {
   if (typeof text !== 'string') return undefined
+  if (NORTH_AMERICAN.test(text)) return text
   const known = remembered.get(text)
   if (known) return known.e164
   const e164 = parse(text)

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { parsePhoneNumberFromString } from 'libphonenumber-js'
 import t from 'tap'
 import { callerNumber, lastFour, toE164 } from '../../services/phone.ts'
 
@@ -22,6 +23,18 @@ t.test('a number in any notation becomes the same E.164', async (t) => {
   for (const text of notations) t.equal(toE164(text), '+17787450185', text)
   t.equal(toE164('+44 20 7946 0018'), '+442079460018')
   t.equal(toE164('+61 2 5550 0000'), '+61255500000')
+})
+
+t.test('what is taken for North American at a glance is what the library makes of it', async (t) => {
+  const number = fc.stringMatching(/^\+1[2-9]\d{9}$/)
+  fc.assert(
+    fc.property(number, (text) => {
+      const parsed = parsePhoneNumberFromString(text, { defaultCountry: 'US', extract: false })
+      return parsed?.isPossible() === true && parsed.number === text && toE164(text) === text
+    }),
+    { numRuns: 20_000 },
+  )
+  t.pass('20,000 numbers')
 })
 
 t.test('what is no number is none', async (t) => {
