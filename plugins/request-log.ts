@@ -134,8 +134,12 @@ export default fp(
         over = true
       }
       reply.raw.on('finish', () => end(reply.statusCode))
-      // Whoever hangs up gets no whole response.
-      reply.raw.on('close', () => end(CALLER_LEFT))
+      // Whoever hangs up gets no whole response. A refusal is one all the same: of what is too large we read no more,
+      // and its sender may be gone before he has ours.
+      reply.raw.on('close', () => {
+        const refused = reply.raw.writableEnded && reply.statusCode >= 400
+        end(refused ? reply.statusCode : CALLER_LEFT)
+      })
       done()
     })
   },
