@@ -53,13 +53,24 @@ export async function wholeCall(
   return call
 }
 
+/** The call is in the CRM, and nobody is at work on it any more: an erasure waits for whoever may still write. */
 export const synced = (h: Harness, { id }: TestCall) =>
   eventually(
     async () =>
       (
         await asOwner(h.app)`
           select from crm_syncs y join voice_sessions s on s.id = y.voice_session_id
-          where s.vapi_call_id = ${id} and y.synced_at >= s.reported_at and y.note_id is not null`
+          where s.vapi_call_id = ${id} and y.synced_at >= s.reported_at and y.note_id is not null
+            and y.leased_until is null
+            and not exists (
+              select from outbox
+              where data ->> 'sessionId' = s.id::text and due_at < now() + interval '5 minutes'
+            )
+            and not exists (
+              select from pgboss.job
+              where name = 'crm-sync' and data ->> 'sessionId' = s.id::text
+                and state in ('created', 'retry', 'active') and start_after < now() + interval '5 minutes'
+            )`
       ).length > 0,
     'the note in the CRM',
     60,
