@@ -47,13 +47,10 @@ function start(file: string, args: string[], env: Record<string, string | undefi
   return { child, ended, stop }
 }
 
-/** Has Node keep what it makes of a file and of all it imports, for servers that are started with the same variables. */
-export function compile(file: string, env: Record<string, string>): void {
+/** Node with these arguments, to its end; with the flags of the servers, so that what it compiles is for them. */
+export function run(args: readonly string[], env: Record<string, string> = {}): void {
   const { PATH, HOME } = process.env
-  execFileSync(process.execPath, [...FLAGS, '--eval', `import('./${file}')`], {
-    cwd: ROOT,
-    env: { PATH, HOME, ...env },
-  })
+  execFileSync(process.execPath, [...FLAGS, ...args], { cwd: ROOT, env: { PATH, HOME, ...env } })
 }
 
 async function ask<A>(child: ChildProcess, question: object | string): Promise<A> {

@@ -4,7 +4,7 @@ import type { BenchDatabase } from './database.ts'
 import { type Figures, median } from './figures.ts'
 import type { Extent } from './load.ts'
 import { TOKEN } from './messages.ts'
-import { compile, type Load, type Server, startServer } from './processes.ts'
+import { type Load, run, type Server, startServer } from './processes.ts'
 import type { Row } from './table.ts'
 
 /** What every scenario is given. */
@@ -40,19 +40,22 @@ export const startPeer = (
 ): Promise<Server> =>
   startServer(file, { args, env, logFile: path.join(bench.directory, `server-${files++}.log`) })
 
-/** What the image sets for Node, with the compiled sources that are built into it (Dockerfile). */
+/** What the image sets for Node, after the server has been built and compiled as it is for an image (Dockerfile). */
 function ofTheImage(bench: Bench): Record<string, string> {
   const dockerfile = readFileSync(path.resolve(import.meta.dirname, '../Dockerfile'), 'utf8')
   const [, options = ''] = /NODE_OPTIONS="([^"]+)"/.exec(dockerfile) ?? []
   const cache = path.join(bench.directory, 'compile-cache')
   const env = { NODE_OPTIONS: options, NODE_COMPILE_CACHE: cache, NODE_COMPILE_CACHE_PORTABLE: '1' }
-  if (!existsSync(cache)) compile('app.ts', env)
+  if (!existsSync(cache)) {
+    run(['scripts/build.ts'])
+    run(['--eval', "import('./dist/app.js')"], env)
+  }
   return env
 }
 
 /** This server, as in production. */
 export const startOurs = async (bench: Bench, env: Record<string, string> = {}): Promise<Server> =>
-  startPeer(bench, 'server.ts', {
+  startPeer(bench, 'dist/server.js', {
     ...ofTheImage(bench),
     NODE_ENV: 'production',
     PUBLIC_URL: 'https://agent.example.com',

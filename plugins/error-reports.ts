@@ -5,7 +5,7 @@ import { Agent, request } from 'undici'
 import { isDatabaseAway } from '../services/database/away.ts'
 import type { ErrorTap } from '../services/error-tap.ts'
 import { AppError } from '../services/errors.ts'
-import { RELEASE } from '../services/release.ts'
+import { RELEASE, ROOT } from '../services/release.ts'
 import { wordingOf } from '../services/scrub.ts'
 
 export interface ErrorReportsPluginOptions {
@@ -133,10 +133,8 @@ function onlyWhatIsSafe(event: ErrorEvent): ErrorEvent {
   } as ErrorEvent
 }
 
-const PLACE = new URL('../', import.meta.url).pathname
-
 /** Where this server lies on its machine is nobody's business. */
-const withoutPlace = (filename: string) => filename.replace(/^file:\/\//, '').replace(PLACE, '/')
+const withoutPlace = (filename: string) => filename.replace(/^file:\/\//, '').replace(`${ROOT}/`, '/')
 
 /** A UUID as it is; of anything else the wording. */
 const tagOf = (value: string) =>

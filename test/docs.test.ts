@@ -88,7 +88,7 @@ t.test('every command and file that is named exists', async (t) => {
     .map((name) => read(`scripts/${name}.ts`))
     .join('\n')
   for (const [, , name, rest = ''] of prose.matchAll(
-    /(npm run (?:clients|calls|jobs) --|node scripts\/(?:clients|calls|jobs)\.ts) (\w+)([^|`\n]*(?:\\\n[^|`\n]*)*)/g,
+    /(npm run (?:clients|calls|jobs) --|node dist\/(?:clients|calls|jobs)\.js) (\w+)([^|`\n]*(?:\\\n[^|`\n]*)*)/g,
   )) {
     const command = new RegExp(`\\b${name}( =|:) (command|turn)\\(|^ +${name},$`, 'm')
     t.ok(command.test(sources), `the command ${name}`)

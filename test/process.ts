@@ -41,9 +41,14 @@ export function startProcess(
   return { child, ended }
 }
 
+const MAIN = fileURLToPath(new URL('../server.ts', import.meta.url))
+
 /** `node server.ts` in an environment of its own; killed when its owner is done. */
-export function startServer(owner: Owner, env: Record<string, string | undefined>): ServerProcess {
-  const main = fileURLToPath(new URL('../server.ts', import.meta.url))
+export function startServer(
+  owner: Owner,
+  env: Record<string, string | undefined>,
+  main = MAIN,
+): ServerProcess {
   const { child, ended } = startProcess(owner, process.execPath, [main], {
     HOST: '127.0.0.1',
     PORT: '0',

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import path from 'node:path'
+import { ROOT } from '../release.ts'
 
 export interface EmbeddedPostgres {
   /** Of the database `postgres` on this server. */
@@ -17,7 +18,7 @@ export interface EmbeddedOptions {
   shared?: boolean
 }
 
-const MAIN = fileURLToPath(new URL('./embedded-main.ts', import.meta.url))
+const MAIN = path.join(ROOT, 'services/database/embedded-main.ts')
 const START_DEADLINE_MS = 60_000
 
 /**

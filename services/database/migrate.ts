@@ -1,5 +1,6 @@
-import { fileURLToPath } from 'node:url'
+import path from 'node:path'
 import Postgrator from 'postgrator'
+import { ROOT } from '../release.ts'
 import { connect } from './connection.ts'
 import { DatabaseTimeout } from './pool.ts'
 
@@ -9,7 +10,7 @@ const SCHEMA_TABLE = 'schema_version'
 /** Rewriting a large table, or waiting for the instance that does, takes a while; a dead connection for ever. */
 const DEADLINE_MS = 600_000
 
-const pattern = fileURLToPath(new URL('../../migrations/*.do.*.sql', import.meta.url))
+const pattern = path.join(ROOT, 'migrations/*.do.*.sql')
 
 export interface MigrateOptions {
   /** Milliseconds, waiting for other instances included. */
