@@ -13,6 +13,13 @@ export const systemClock: Clock = () => {
   return latest
 }
 
+/**
+ * Orders instants, in milliseconds: less than 0 where the first comes first. `Temporal.Instant.compare` takes ten times
+ * as long, and a week has a hundred free times.
+ */
+export const chronological = (a: Temporal.Instant, b: Temporal.Instant) =>
+  a.epochMilliseconds - b.epochMilliseconds
+
 /** Whether the text names a zone of the IANA database, such as `America/Vancouver`. Bare offsets are refused. */
 export function isZone(zone: unknown): zone is string {
   if (typeof zone !== 'string' || /^[+-]/.test(zone)) return false

@@ -1,5 +1,5 @@
 import type { LRUCache } from 'lru-cache'
-import { startOfDay, toInstant } from '../time.ts'
+import { chronological, startOfDay, toInstant } from '../time.ts'
 import { UpstreamError } from '../upstream.ts'
 import { type GhlScope, type GhlSend, VERSION } from './transport.ts'
 
@@ -71,7 +71,7 @@ export function createCalendars(send: GhlSend, scope: GhlScope, known: LRUCache<
         pieces.push(piece(day, Temporal.PlainDate.compare(last, to) < 0 ? last : to, zone))
       }
       const slots = (await Promise.all(pieces)).flat()
-      return slots.sort((a, b) => Temporal.Instant.compare(a.at, b.at))
+      return slots.sort((a, b) => chronological(a.at, b.at))
     },
 
     /** The calendar's own settings, which may be five minutes old. */

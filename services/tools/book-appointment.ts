@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { invalid } from '../errors.ts'
 import type { Appointment, Slot } from '../ghl/calendars.ts'
-import { parseWhen, sayMoment } from '../time.ts'
+import { chronological, parseWhen, sayMoment } from '../time.ts'
 import { appointmentsAt, bookSlot, offersFrom, UNCERTAIN } from './booking.ts'
 import { callerInput, contactIdOf } from './caller.ts'
 import { confirmBySms } from './confirmation.ts'
@@ -108,9 +108,7 @@ function readEnd(
   if (given === undefined) return endOf(slot, minutes, zone)
   const when = parseWhen(given, zone)
   const end =
-    when.kind === 'instants'
-      ? when.instants.find((at) => Temporal.Instant.compare(at, slot.at) > 0)
-      : undefined
+    when.kind === 'instants' ? when.instants.find((at) => chronological(at, slot.at) > 0) : undefined
   if (!end) throw invalid('end_time', 'end_time must be a date and time after start_time.')
   return wallTime(end, zone)
 }

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import type { Appointment, NewAppointment, Slot } from '../ghl/calendars.ts'
-import { parseWhen, startOfDay } from '../time.ts'
+import { chronological, parseWhen, startOfDay } from '../time.ts'
 import { UpstreamError } from '../upstream.ts'
 import type { ToolContext } from './define.ts'
 import { nearest, notAvailable } from './offers.ts'
@@ -121,7 +121,7 @@ export async function offersFrom(
   const today = now.toZonedDateTimeISO(zone).toPlainDate()
   const from = Temporal.PlainDate.compare(day, today) < 0 ? today : day
   const slots = await ghl.calendars.freeSlots(from, from.add({ days: OFFER_DAYS - 1 }), zone)
-  return slots.filter(({ at }) => Temporal.Instant.compare(at, now) > 0)
+  return slots.filter(({ at }) => chronological(at, now) > 0)
 }
 
 /** Statuses of an appointment that is none. */

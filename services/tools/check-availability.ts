@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { invalid } from '../errors.ts'
 import type { Slot } from '../ghl/calendars.ts'
-import { parseDay, parseWhen, sayDay, startOfDay } from '../time.ts'
+import { chronological, parseDay, parseWhen, sayDay, startOfDay } from '../time.ts'
 import { dayTimeFilter, dayTimeInput } from './day-times.ts'
 import { defineTool, type ToolContext } from './define.ts'
 import { calendarOf, OfferedSlot, offered, SPOKEN_OFFERS_MAX, sayOffers } from './offers.ts'
@@ -113,8 +113,7 @@ function readRange({ date, next_available, ...days }: Days, now: Temporal.Instan
 }
 
 function within({ at }: Slot, { now, notBefore, notAfter }: Range): boolean {
-  const { compare } = Temporal.Instant
-  return compare(at, now) > 0 && compare(at, notBefore) >= 0 && compare(at, notAfter) <= 0
+  return chronological(at, now) > 0 && chronological(at, notBefore) >= 0 && chronological(at, notAfter) <= 0
 }
 
 /** The soonest free times, at most as many as are offered at once; looks no further than it must. */

@@ -47,6 +47,7 @@ export function dayTimeFilter(
   const latest = not_after === undefined ? undefined : readTime('not_after', not_after)
   if (earliest && latest && Temporal.PlainTime.compare(earliest, latest) > 0)
     throw invalid('not_after', 'not_after is earlier than not_before.')
+  if (!hours && !earliest && !latest) return () => true
   return ({ at }) => {
     const time = at.toZonedDateTimeISO(zone).toPlainTime()
     return (

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { Client } from '../clients/client.ts'
 import { AppError } from '../errors.ts'
 import type { Slot } from '../ghl/calendars.ts'
-import { sayDay, sayTime } from '../time.ts'
+import { chronological, sayDay, sayTime } from '../time.ts'
 
 /** More than this nobody remembers on the phone. */
 export const SPOKEN_OFFERS_MAX = 6
@@ -34,11 +34,11 @@ export function sayOffers(slots: readonly { start_time: string }[], zone: string
 
 /** The six free times nearest to a wish, in the order of the clock. */
 export function nearest(slots: readonly Slot[], wish: Temporal.Instant): Slot[] {
-  const distance = (slot: Slot) => Math.abs(slot.at.epochMilliseconds - wish.epochMilliseconds)
+  const distance = (slot: Slot) => Math.abs(chronological(slot.at, wish))
   return [...slots]
     .sort((a, b) => distance(a) - distance(b))
     .slice(0, SPOKEN_OFFERS_MAX)
-    .sort((a, b) => Temporal.Instant.compare(a.at, b.at))
+    .sort((a, b) => chronological(a.at, b.at))
 }
 
 /** A wish that cannot be met, with what can be had instead. `reason` is a whole sentence. */

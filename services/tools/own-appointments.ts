@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { AppError, invalid } from '../errors.ts'
 import type { Appointment } from '../ghl/calendars.ts'
-import { parseWhen, sayMoment, toInstant } from '../time.ts'
+import { chronological, parseWhen, sayMoment, toInstant } from '../time.ts'
 import type { ToolContext } from './define.ts'
 import { wallTime } from './wish.ts'
 
@@ -45,8 +45,8 @@ export async function ownAppointments(context: ToolContext, zone: string): Promi
   return events
     .filter((event) => event.contactId === contactId)
     .flatMap((event) => shape(event, contactId, zone) ?? [])
-    .filter(({ at }) => Temporal.Instant.compare(at, now) > 0)
-    .sort((a, b) => Temporal.Instant.compare(a.at, b.at))
+    .filter(({ at }) => chronological(at, now) > 0)
+    .sort((a, b) => chronological(a.at, b.at))
 }
 
 /**

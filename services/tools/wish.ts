@@ -1,6 +1,6 @@
 import { type AppError, invalid } from '../errors.ts'
 import type { Slot } from '../ghl/calendars.ts'
-import { parseWhen } from '../time.ts'
+import { chronological, parseWhen } from '../time.ts'
 import { nearest, notAvailable } from './offers.ts'
 
 /** A time that somebody wants. */
@@ -27,12 +27,12 @@ export function readWish(text: string, zone: string, field: string): Wish {
 
 /** The slot that is wanted, if it is offered. */
 export function slotOf(wish: Wish, slots: readonly Slot[]): Slot | undefined {
-  return slots.find(({ at }) => wish.instants.some((instant) => instant.equals(at)))
+  return slots.find(({ at }) => wish.instants.some((instant) => chronological(instant, at) === 0))
 }
 
 /** Why the wish cannot be met, with the free times nearest to it. */
 export function refusal(wish: Wish, slots: readonly Slot[], now: Temporal.Instant, zone: string): AppError {
-  const past = [wish.near, ...wish.instants].every((at) => Temporal.Instant.compare(at, now) <= 0)
+  const past = [wish.near, ...wish.instants].every((at) => chronological(at, now) <= 0)
   return notAvailable(reasonOf(wish, past), nearest(slots, past ? now : wish.near), zone)
 }
 
