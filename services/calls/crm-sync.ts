@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Client } from '../clients/client.ts'
 import type { ClientResolver } from '../clients/resolver.ts'
 import type { GhlAccount, GhlApi } from '../ghl/api.ts'
@@ -21,6 +22,8 @@ export const REPORT_PATIENCE_SECONDS = 600
 const RUN_DEADLINE_MS = 25_000
 /** Longer than one run, so that a lease never ends under a worker that lives; and one that has died is waited for. */
 const LEASE_SECONDS = 40
+/** Whoever has the call is done in a moment, as a rule: the pauses in which it is asked for again before it is put off. */
+const LEASE_PAUSES_MS = [100, 200, 400, 800, 1_600]
 
 /**
  * A request that we gave up on may still be carried out: so long a note that was sent and is not there may come yet.
@@ -67,6 +70,15 @@ interface Done {
  *   it is written again after an attempt whose outcome is not known.
  */
 export function createCrmSync({ calls, syncs, clients, ghl, recordings, journal, clock }: CrmSyncOptions) {
+  async function lease(clientId: string, sessionId: string): Promise<SyncState> {
+    for (const ms of [...LEASE_PAUSES_MS, undefined]) {
+      const state = await syncs.lease(clientId, sessionId, LEASE_SECONDS)
+      if (state) return state
+      if (ms) await pause(ms)
+    }
+    throw new SyncPostponed('the call is being synced by another worker', LEASE_SECONDS / 4)
+  }
+
   async function contactOf(session: Session, account: GhlAccount, done: Done): Promise<string | undefined> {
     if (session.ghl_contact_id) return session.ghl_contact_id
     if (!session.caller) return undefined
@@ -134,8 +146,7 @@ export function createCrmSync({ calls, syncs, clients, ghl, recordings, journal,
         return
       }
       const { client } = resolution
-      const state = await syncs.lease(clientId, sessionId, LEASE_SECONDS)
-      if (!state) throw new SyncPostponed('the call is being synced by another worker', LEASE_SECONDS / 4)
+      const state = await lease(clientId, sessionId)
       const done: Done = {}
       const begun = performance.now()
       let callId: string | undefined

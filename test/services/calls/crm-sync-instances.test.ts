@@ -139,3 +139,40 @@ t.test('who has let the lease run out can no longer send a note nor end the leas
   await syncs.release(held(third?.lease), false)
   t.equal((await syncs.lease(client.id, sessionId, 60))?.attempt_age, null)
 })
+
+t.test('a call that another instance has is waited for; one that it keeps is put off', async (t) => {
+  const harness = await build(t)
+  const { app, addClient, webhook } = harness
+  const client = await addClient()
+  const syncs = createSyncRepository({ sql: app.sql })
+  const postponed = () =>
+    harness.logs.filter(({ err }) => /another worker/.test(String((err as { message?: unknown })?.message)))
+
+  const call = newCall(client.number, CALLER)
+  await webhook(messagesOf(call).report(0, fullReport()))
+  await synced(harness, [call.id])
+  const [session] = await asOwner(app)<
+    { id: string }[]
+  >`select id from voice_sessions where vapi_call_id = ${call.id}`
+  const sessionId = session?.id ?? ''
+  /** Another instance takes the call, a fuller report comes, and it gives the call back, or does not. */
+  const keep = async (summary: string) => {
+    const lease = (await syncs.lease(client.id, sessionId, 60))?.lease ?? ''
+    const givenBack = () => syncs.release({ clientId: client.id, sessionId, lease }, true)
+    await webhook(messagesOf(call).report(5, fullReport({ analysis: { summary } })))
+    return givenBack
+  }
+  const noted = (summary: string) => () =>
+    harness.crm.location(client.locationId).contacts[0]?.notes[0]?.body.includes(summary)
+
+  const givenBack = await keep('Wants a tap mended, and the boiler.')
+  await new Promise((resolve) => setTimeout(resolve, 400))
+  await givenBack()
+  await eventually(noted('and the boiler'), 'the note to be rewritten', 8)
+  t.same(postponed(), [])
+
+  const givenBackLate = await keep('Wants a tap mended, and the boiler, and the roof of the house as well.')
+  await eventually(() => postponed().length, 'the job to be put off')
+  await givenBackLate()
+  await eventually(noted('and the roof'), 'the note to be rewritten', 30)
+})
