@@ -17,5 +17,5 @@ export const assistantRequest: MessageHandler = async (message, request, reply) 
     resolution.client?.active && callId ? callTokens.mint(resolution.client, callId, caller) : undefined
   // JSON already: nothing is left to be serialised while the phone rings.
   reply.type('application/json; charset=utf-8')
-  return services.reception.answer(resolution, { caller, callToken, callId })
+  return services.reception.answer(resolution, { caller, callToken, callId }, reply.raw)
 }

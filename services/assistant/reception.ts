@@ -2,6 +2,7 @@ import type { Journal } from '../calls/journal.ts'
 import type { Client } from '../clients/client.ts'
 import type { Resolution } from '../clients/resolver.ts'
 import type { Clock } from '../time.ts'
+import { createBuffers, type Sender } from './buffers.ts'
 import type { AssistantBuilder, CallWords, Ring } from './builder.ts'
 import { PHRASES, spoken } from './phrases.ts'
 import { literal } from './prompt.ts'
@@ -20,6 +21,7 @@ const json = (answer: object) => Buffer.from(JSON.stringify(answer))
 
 /** Who answers the phone. Never throws: whatever else happens, there is a caller on the line. */
 export function createReception({ builder, journal, clock, log }: ReceptionOptions) {
+  const buffers = createBuffers()
   const generic = json({ assistant: builder.generic() })
   /** By the client as it was read from its row: one that changes is read anew, and its template goes with the old. */
   const templates = new WeakMap<Client, Template<CallWords> | 'once'>()
@@ -30,22 +32,24 @@ export function createReception({ builder, journal, clock, log }: ReceptionOptio
   }
 
   /** Somebody who calls once, of whom a template would be made in vain, is answered without one. */
-  function assistantOf(client: Client, words: CallWords): Buffer {
+  function assistantOf(client: Client, words: CallWords, sender?: Sender): Buffer {
     const make = (each: CallWords) => ({ assistant: builder.fromWords(client, each) })
     const known = templates.get(client)
     const template = known === 'once' ? createTemplate(words, make) : known
     if (template !== known || !known) templates.set(client, template ?? 'once')
-    return template?.fill(words) ?? json(make(words))
+    const take = sender && ((bytes: number) => buffers.lend(bytes, sender))
+    return template?.fill(words, take) ?? json(make(words))
   }
 
   return {
     /**
      * The answer to an assistant-request for whoever was found under the number, as VAPI's JSON: an assistant to
-     * talk, a number to transfer to, or one sentence to say.
+     * talk, a number to transfer to, or one sentence to say. Its bytes hold until `sender` has sent them.
      */
     answer(
       resolution: Resolution,
       { callId, ...ring }: Omit<Ring, 'now'> & { callId?: string | undefined },
+      sender?: Sender,
     ): Buffer {
       const { client } = resolution
       if (!client) {
@@ -62,7 +66,7 @@ export function createReception({ builder, journal, clock, log }: ReceptionOptio
         if (!client.active) return json(closed(client))
         const now = clock()
         const words = builder.wordsOf(client, { ...ring, now })
-        const answer = assistantOf(client, words)
+        const answer = assistantOf(client, words, sender)
         if (callId) {
           const { source } = resolution
           journal.answered({ client, callId, at: now, source, words, assistant: () => kept(client, words) })

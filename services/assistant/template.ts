@@ -4,8 +4,11 @@ import { randomUUID } from 'node:crypto'
 export type Words = Readonly<Record<string, string | undefined>>
 
 export interface Template<W extends Words> {
-  /** The same bytes as `JSON.stringify(make(words))`; undefined if these words make another shape. */
-  fill(words: W): Buffer | undefined
+  /**
+   * The same bytes as `JSON.stringify(make(words))`, in memory from `take`; undefined if these words make another
+   * shape.
+   */
+  fill(words: W, take?: (bytes: number) => Buffer): Buffer | undefined
 }
 
 /**
@@ -36,13 +39,13 @@ export function createTemplate<W extends Words>(sample: W, make: (words: W) => u
   })
 
   return {
-    fill(words) {
+    fill(words, take = Buffer.allocUnsafe) {
       if (names.some((name) => (words[name] === undefined) !== (sample[name] === undefined))) return undefined
       const said = names.map((name) => JSON.stringify(words[name])?.slice(1, -1) ?? '')
       let units = 0
       for (const n of wordIn) units += said[n]?.length ?? 0
       // What UTF-16 has in one unit is at most three bytes.
-      const filled = Buffer.allocUnsafe(slab.length + 3 * units)
+      const filled = take(slab.length + 3 * units)
       let from = 0
       let at = 0
       for (let n = 0; n < ends.length; n += 1) {
