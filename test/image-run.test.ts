@@ -22,9 +22,9 @@ const { PATH, HOME } = process.env
 /** The variables of a line of ENV or RUN, with this folder in place of the image's. */
 const variablesIn = (line: string) =>
   Object.fromEntries(
-    [...line.matchAll(/\b([A-Z_]+)="?([^\s"]+)"?/g)].map(([, name = '', value = '']) => [
+    [...line.matchAll(/\b([A-Z_]+)=(?:"([^"]+)"|(\S+))/g)].map(([, name = '', quoted, plain = '']) => [
       name,
-      value.replace('/app', image),
+      (quoted ?? plain).replace('/app', image),
     ]),
   )
 const ofTheImage = Object.assign(
