@@ -28,7 +28,12 @@ async function played(h: Harness, client: Awaited<ReturnType<Harness['addClient'
     await h.app.services.journal.flush()
     const [done] = await asOwner(h.app)`
       select from crm_syncs c join voice_sessions s on s.id = c.voice_session_id
-      where s.vapi_call_id = ${player.callId} and c.synced_at is not null and c.leased_until is null`
+      where s.vapi_call_id = ${player.callId} and c.synced_at is not null and c.leased_until is null
+        and not exists (
+          select from pgboss.job
+          where name = 'crm-sync' and data ->> 'sessionId' = s.id::text and start_after <= now()
+            and state in ('created', 'retry', 'active')
+        )`
     return done
   }, 'the sync to be over')
   return player
