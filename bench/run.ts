@@ -81,6 +81,7 @@ try {
   for (const scenario of chosen) {
     say(scenario.name)
     const found = await inTime(scenario, bench)
+    await database.forgetWork()
     for (const row of found)
       say(`  ${row.measure} | ${row.against}: ${row.result} (aim ${row.aim || 'none'})`)
     rows.push(...found)
