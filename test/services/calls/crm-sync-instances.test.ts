@@ -157,7 +157,8 @@ t.test('a call that another instance has is waited for; one that it keeps is put
   const sessionId = session?.id ?? ''
   /** Another instance takes the call, a fuller report comes, and it gives the call back, or does not. */
   const keep = async (summary: string) => {
-    const lease = (await syncs.lease(client.id, sessionId, 60))?.lease ?? ''
+    // Whoever wrote the last note gives the call back a moment after it is there.
+    const { lease } = await eventually(() => syncs.lease(client.id, sessionId, 60), 'the call to be free')
     const givenBack = () => syncs.release({ clientId: client.id, sessionId, lease }, true)
     await webhook(messagesOf(call).report(5, fullReport({ analysis: { summary } })))
     return givenBack
