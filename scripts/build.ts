@@ -12,6 +12,7 @@ const { values } = parseArgs({ options: { out: { type: 'string', default: path.j
 
 const PROGRAMS = {
   server: 'server.ts',
+  // All of the server, without starting it: to have it compiled when an image is built.
   app: 'app.ts',
   clients: 'scripts/clients.ts',
   jobs: 'scripts/jobs.ts',

@@ -12,7 +12,7 @@ export const start: Scenario = {
   async run(bench) {
     const { path, ...ring } = webhook('assistant-request', numberOf(0), {}, 'call-of-the-benchmark')
     const taken: number[] = []
-    // The first of a run has the sources compiled, which an image brings along.
+    // The first of a run builds and compiles the server, as an image brings it along.
     await (await startOurs(bench)).stop()
     for (let n = 0; n < (bench.quick ? 1 : 5); n += 1) {
       const begun = performance.now()
