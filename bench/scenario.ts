@@ -40,12 +40,15 @@ export const startPeer = (
 ): Promise<Server> =>
   startServer(file, { args, env, logFile: path.join(bench.directory, `server-${files++}.log`) })
 
-/** What the image sets for Node, after the server has been built and compiled as it is for an image (Dockerfile). */
+/** What the image sets, after the server has been built and compiled as it is for an image (Dockerfile). */
 function ofTheImage(bench: Bench): Record<string, string> {
   const dockerfile = readFileSync(path.resolve(import.meta.dirname, '../Dockerfile'), 'utf8')
-  const [, options = ''] = /NODE_OPTIONS="([^"]+)"/.exec(dockerfile) ?? []
+  const lines = dockerfile.matchAll(/^ENV (.+)$/gm).map(([, line = '']) => line)
+  const set = lines.flatMap((line) => [...line.matchAll(/(\w+)=(?:"([^"]*)"|(\S+))/g)])
+  const env: Record<string, string> = {}
+  for (const [, name = '', quoted, bare] of set) env[name] = quoted ?? bare ?? ''
   const cache = path.join(bench.directory, 'compile-cache')
-  const env = { NODE_OPTIONS: options, NODE_COMPILE_CACHE: cache, NODE_COMPILE_CACHE_PORTABLE: '1' }
+  env.NODE_COMPILE_CACHE = cache
   if (!existsSync(cache)) {
     run(['scripts/build.ts'])
     run(['--eval', "import('./dist/app.js')"], env)
@@ -57,7 +60,6 @@ function ofTheImage(bench: Bench): Record<string, string> {
 export const startOurs = async (bench: Bench, env: Record<string, string> = {}): Promise<Server> =>
   startPeer(bench, 'dist/server.js', {
     ...ofTheImage(bench),
-    NODE_ENV: 'production',
     PUBLIC_URL: 'https://agent.example.com',
     DATABASE_URL: bench.database.url,
     VAPI_WEBHOOK_TOKEN: TOKEN,

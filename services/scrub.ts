@@ -21,7 +21,7 @@ export function wordingOf(message: string): string {
     .slice(0, 10 * MESSAGE_MAX)
     .replace(/\b[a-z][a-z+.-]*:\/\/\S+/gi, '[url]')
     .replace(/\S+@\S+/g, '[address]')
-    .replace(/"[^"]*"?|'[^'\n]*'|`[^`]*`?|“[^”]*”?/g, '[quoted]')
+    .replace(/"[^"]*"?|'[^'\n]*'|`[^`]*`?|\u201c[^\u201d]*\u201d?/g, '[quoted]')
     .replace(/[\w+/=.:~-]{20,}/g, '[token]')
     .replace(/\d/g, '#')
     .slice(0, MESSAGE_MAX)

@@ -54,18 +54,33 @@ t.test('it is built', async (t) => {
     cpSync(path.join(ROOT, from), target, { recursive: true })
   }
   const { packages } = JSON.parse(readFileSync(path.join(ROOT, 'package-lock.json'), 'utf8')) as {
-    packages: Record<string, { dev?: boolean }>
+    packages: Record<string, { version: string; dev?: boolean }>
   }
-  const files = readdirSync(path.join(image, 'dist')).map((file) => path.join(image, 'dist', file))
-  const bundled = new Set(
-    files.flatMap((file) =>
-      [...readFileSync(file, 'utf8').matchAll(/^ *\/\/ ((?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+)\//gm)].map(
-        ([, folder = '']) => folder.slice(folder.indexOf('node_modules/')),
-      ),
-    ),
+  const terms = readFileSync(path.join(image, 'dist/LICENSES.txt'), 'utf8')
+    .split(/^={100}\n/m)
+    .slice(1)
+  const bundled = new Map(
+    terms.map((text) => {
+      const [heading = '', name = '', version = ''] = /^(\S+) (\S+) \(.+\)$/m.exec(text) ?? []
+      return [`${name} ${version}`, text.slice(heading.length)]
+    }),
   )
-  t.ok(bundled.has('node_modules/fastify'))
-  for (const folder of bundled) t.ok(packages[folder] && !packages[folder].dev, `${folder} is for production`)
+  const ours = new Set(
+    Object.entries(packages)
+      .filter(([, { dev }]) => !dev)
+      .map(([folder, { version }]) => `${folder.slice(folder.lastIndexOf('node_modules/') + 13)} ${version}`),
+  )
+  t.ok([...bundled.keys()].some((name) => name.startsWith('fastify ')))
+  for (const name of bundled.keys()) t.ok(ours.has(name), `${name} is for production`)
+  t.same(
+    [...bundled].filter(([, text]) => text.trim() === '').map(([name]) => name),
+    [],
+    'with their terms',
+  )
+  for (const file of readdirSync(path.join(image, 'dist')).filter((name) => name.endsWith('.js'))) {
+    const code = readFileSync(path.join(image, 'dist', file), 'utf8')
+    t.notMatch(code, /[^\0-\xff]/, `${file} takes one byte of memory a character`)
+  }
 })
 
 t.test('it comes compiled, and what is compiled is used', async (t) => {
