@@ -1,10 +1,10 @@
 import type { ErrorEvent, Exception } from '@sentry/core'
 import fp from 'fastify-plugin'
-import { LRUCache } from 'lru-cache'
 import { Agent, request } from 'undici'
 import { isDatabaseAway } from '../services/database/away.ts'
 import type { ErrorTap } from '../services/error-tap.ts'
 import { AppError } from '../services/errors.ts'
+import { createLru } from '../services/lru.ts'
 import { RELEASE, ROOT } from '../services/release.ts'
 import { wordingOf } from '../services/scrub.ts'
 
@@ -74,7 +74,7 @@ export default fp<ErrorReportsPluginOptions>(
       value: error.message,
       stacktrace: { frames: stackParser(error.stack ?? '').slice(-FRAMES_MAX) },
     })
-    const recent = new LRUCache<string, true>({ max: PER_MINUTE, ttl: MINUTE_MS })
+    const recent = createLru<true>(PER_MINUTE, { ttl: MINUTE_MS })
     tap.onError = ({ err, ...facts }, message) => {
       if (!(err instanceof Error) || err instanceof AppError || isDatabaseAway(err)) return
       const key = `${err.name} ${err.stack?.split('\n').find((line) => /^\s+at /.test(line))}`

@@ -10,7 +10,7 @@ import {
   handleWhen,
   TaskCancelledError,
 } from 'cockatiel'
-import { LRUCache } from 'lru-cache'
+import { createLru } from './lru.ts'
 import { NotSent, UpstreamError } from './upstream.ts'
 
 /** `live`: somebody on the phone waits for it. `background`: nobody does. */
@@ -85,7 +85,7 @@ const LANES_MAX = 2_000
  */
 export function createLanes(options: LaneOptions) {
   const { kind, live = LIVE, background = BACKGROUND, openMs = OPEN_MS, onStateChange } = options
-  const lanes = new LRUCache<string, Lane>({ max: LANES_MAX, ttl: FORGOTTEN_MS, updateAgeOnGet: true })
+  const lanes = createLru<Lane>(LANES_MAX, { ttl: FORGOTTEN_MS, updateAgeOnGet: true })
 
   function laneOf(key: string): Lane {
     const known = lanes.get(key)

@@ -1,5 +1,5 @@
 import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js'
-import { LRUCache } from 'lru-cache'
+import { createLru } from './lru.ts'
 
 /** National numbers without a country code are read as North American, where VAPI's own numbers are. */
 const DEFAULT_COUNTRY: CountryCode = 'US'
@@ -12,7 +12,7 @@ const DEFAULT_COUNTRY: CountryCode = 'US'
 const WITHHELD = new Set(['266696687', '86282452253', '7378742833', '2562533', '8656696'])
 
 /** The same numbers come with every message of a call, and to parse one takes longer than to answer from memory. */
-const remembered = new LRUCache<string, { e164: string | undefined }>({ max: 10_000 })
+const remembered = createLru<{ e164: string | undefined }>(10_000)
 const REMEMBERED_LENGTH_MAX = 40
 
 /**

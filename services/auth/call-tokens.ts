@@ -1,8 +1,8 @@
 import { createHmac, hash } from 'node:crypto'
 import { errors, jwtVerify } from 'jose'
-import { LRUCache } from 'lru-cache'
 import { MAX_DURATION_SECONDS } from '../../schemas/client.ts'
 import type { Client } from '../clients/client.ts'
+import { createLru } from '../lru.ts'
 import type { Clock } from '../time.ts'
 import type { KeyRing, SigningKey } from './key-ring.ts'
 
@@ -52,7 +52,7 @@ export interface CallTokensOptions {
  * the assistant of that call needs, for as long as the call can last.
  */
 export function createCallTokens({ keys, clock, log }: CallTokensOptions) {
-  const verified = new LRUCache<string, Verified>({ max: VERIFIED_MAX })
+  const verified = createLru<Verified>(VERIFIED_MAX)
 
   /** By its digest, so that memory holds no token. jose takes up to 190 µs of CPU, this 5. */
   async function verifiedBefore(digest: string): Promise<ProvenCall | undefined> {

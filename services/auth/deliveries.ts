@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { createLru } from '../lru.ts'
 import type { DeliveryRepository } from './deliveries-repository.ts'
 
 /** What this instance has taken itself, so that a repetition is known while the database is away. */
@@ -21,7 +21,7 @@ export interface DeliveriesOptions {
  * that come at the same moment are both taken: what they do for a call is done once anyway.
  */
 export function createDeliveries({ repository, log, patienceMs = PATIENCE_MS }: DeliveriesOptions) {
-  const remembered = new LRUCache<string, true>({ max: REMEMBERED_MAX, ttl: REMEMBERED_MS })
+  const remembered = createLru<true>(REMEMBERED_MAX, { ttl: REMEMBERED_MS })
   let purgedAt = performance.now()
 
   /** Within the patience, else what `otherwise` is: the server works without. Never rejects. */

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { createLru } from '../lru.ts'
 import { createAppointments } from './appointments.ts'
 import { type CalendarFacts, createCalendars } from './calendars.ts'
 import { createContacts, type Identified } from './contacts.ts'
@@ -19,7 +19,7 @@ export function createGhlApi(options: GhlOptions) {
   const transport = createTransport(options)
   // Shared by all accounts, so every key holds the client's id: nobody else sees anything of it. Tokens change.
   const searches = new Map<string, Promise<Identified>>()
-  const calendars = new LRUCache<string, CalendarFacts>({ max: CALENDARS_MAX, ttl: CALENDAR_TTL_MS })
+  const calendars = createLru<CalendarFacts>(CALENDARS_MAX, { ttl: CALENDAR_TTL_MS })
   return {
     forClient(scope: GhlScope) {
       const send = transport(scope)

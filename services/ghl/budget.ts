@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
-import { LRUCache } from 'lru-cache'
 import type { Priority } from '../lanes.ts'
+import { createLru } from '../lru.ts'
 import { NotSent } from '../upstream.ts'
 
 /** GHL allows 100 requests in 10 s for each location; the rest is for what others do there with the same app. */
@@ -62,9 +62,9 @@ export interface Turn {
  */
 export function createBudget(options: BudgetOptions = {}) {
   const { redis, perMs = PER_MS, requests = REQUESTS, now = () => performance.now() } = options
-  const logs = new LRUCache<string, number[]>({ max: LOCATIONS_MAX })
+  const logs = createLru<number[]>(LOCATIONS_MAX)
   /** Locations that GHL itself said had enough, and until when. */
-  const refused = new LRUCache<string, true>({ max: LOCATIONS_MAX, ttl: perMs })
+  const refused = createLru<true>(LOCATIONS_MAX, { ttl: perMs })
   let redisRestsUntil = 0
 
   /** The same here as in Redis: 0 if it was noted, else milliseconds to wait. */

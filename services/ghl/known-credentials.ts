@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache'
 import { createLookup, SourceUnavailable } from '../cache.ts'
+import { createLru } from '../lru.ts'
 import { placeOf, SecretError, type Secrets } from '../secrets.ts'
 import type { CredentialRow, TokenRepository } from './tokens-repository.ts'
 
@@ -43,7 +43,7 @@ export function createKnownCredentials({ repository, secrets, log }: KnownOption
     patienceMs: PATIENCE_MS,
     load: async (clientId) => toKnown(clientId, await repository.of(clientId)),
   })
-  const makeshift = new LRUCache<string, Known>({ max: CLIENTS_MAX, ttl: MAKESHIFT_MS })
+  const makeshift = createLru<Known>(CLIENTS_MAX, { ttl: MAKESHIFT_MS })
 
   function toKnown(clientId: string, row: CredentialRow | undefined): Known {
     if (!row) return NOTHING

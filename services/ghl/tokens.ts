@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
+import { createLru } from '../lru.ts'
 import type { Secrets } from '../secrets.ts'
 import { NotSent } from '../upstream.ts'
 import { createKnownCredentials } from './known-credentials.ts'
@@ -53,7 +53,7 @@ export interface TokensOptions {
  */
 export function createTokens({ repository, secrets, renewal, log }: TokensOptions) {
   const credentials = createKnownCredentials({ repository, secrets, log })
-  const lately = new LRUCache<string, true>({ max: CLIENTS_MAX, ttl: RENEW_AGAIN_MS })
+  const lately = createLru<true>(CLIENTS_MAX, { ttl: RENEW_AGAIN_MS })
   const pausing = new Map<string, Promise<void>>()
 
   /** Beside the work: who asked has a token that is good for minutes yet. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Tool } from '@modelcontextprotocol/server'
-import { LRUCache } from 'lru-cache'
 import { createLookup } from '../cache.ts'
+import { createLru } from '../lru.ts'
 import { namesLocation } from './location.ts'
 import type { Upstream, UpstreamAccount } from './upstream.ts'
 
@@ -32,7 +32,7 @@ export interface UpstreamToolsOptions {
 
 /** The tools GHL's MCP server shows to each client, kept for five minutes and beyond if GHL is down. */
 export function createUpstreamTools({ upstream, ttlMs = TTL_MS }: UpstreamToolsOptions) {
-  const alike = new LRUCache<string, UpstreamTools>({ max: LISTS_MAX })
+  const alike = createLru<UpstreamTools>(LISTS_MAX)
 
   /** One object for all clients that are shown the same; a list is 100 KB, and there are 10,000 clients. */
   function shared(tools: Tool[]): UpstreamTools {

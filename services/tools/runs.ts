@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { LRUCache } from 'lru-cache'
+import { createLru } from '../lru.ts'
 import type { RunKey, ToolRepository } from './repository.ts'
 
 /** Longer than a tool may run: whoever has not answered by then is dead, and his claim is taken over. */
@@ -36,7 +36,7 @@ export interface RunsOptions {
  */
 export function createRuns({ log }: RunsOptions) {
   const running = new Map<string, Promise<object>>()
-  const answered = new LRUCache<string, object>({ max: REMEMBERED_MAX, ttl: REMEMBERED_MS })
+  const answered = createLru<object>(REMEMBERED_MAX, { ttl: REMEMBERED_MS })
 
   async function claimed<A extends object>(repository: ToolRepository, run: Run<A>): Promise<A> {
     const { key, signal } = run
