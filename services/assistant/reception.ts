@@ -1,4 +1,4 @@
-import type { Journal } from '../calls/journal.ts'
+import type { Answered, Journal } from '../calls/journal.ts'
 import type { Client } from '../clients/client.ts'
 import type { Resolution } from '../clients/resolver.ts'
 import type { Clock } from '../time.ts'
@@ -27,9 +27,8 @@ export function createReception({ builder, journal, clock, log }: ReceptionOptio
   const templates = new WeakMap<Client, Template<CallWords> | 'once'>()
 
   /** The assistant as it is kept for a call's timeline: with the names of the call's words in their place. */
-  function kept(client: Client, { now }: CallWords) {
-    return builder.fromWords(client, { now: now && '{now}', caller: '{caller}', callToken: undefined })
-  }
+  const kept = ({ client, now }: Answered) =>
+    builder.fromWords(client, { now: now && '{now}', caller: '{caller}', callToken: undefined })
 
   /** Somebody who calls once, of whom a template would be made in vain, is answered without one. */
   function assistantOf(client: Client, words: CallWords, sender?: Sender): Buffer {
@@ -69,7 +68,9 @@ export function createReception({ builder, journal, clock, log }: ReceptionOptio
         const answer = assistantOf(client, words, sender)
         if (callId) {
           const { source } = resolution
-          journal.answered({ client, callId, at: now, source, words, assistant: () => kept(client, words) })
+          // Not the token: what waits to be written is no place for it.
+          const { now: time, caller } = words
+          journal.answered({ client, callId, at: now, source, now: time, caller, assistant: kept })
         }
         return answer
       } catch (error) {

@@ -24,9 +24,10 @@ export interface Answered {
   at: Temporal.Instant
   source: string
   /** What the assistant was told of this call. */
-  words: { now: string | undefined; caller: string }
-  /** The assistant with names in place of the words. Asked for once for each version. */
-  assistant: () => unknown
+  now: string | undefined
+  caller: string
+  /** The assistant with names in place of these words. Asked for once for each version. */
+  assistant: (answer: Answered) => unknown
 }
 
 /**
@@ -35,17 +36,18 @@ export interface Answered {
  */
 export function createJournal({ steps, clock, log }: JournalOptions) {
   // By call: VAPI may ask twice, and then the later answer is the one that counts.
-  const waiting = new Map<string, Step>()
+  const waiting = new Map<string, Answered>()
   const versions = new Map<string, SentAssistant>()
   const digests = new WeakMap<Client, string>()
   const known = new Set<string>()
   let lost = 0
   let writing: Promise<void> | undefined
 
-  function digestOf({ client, assistant }: Answered): string {
+  function digestOf(answer: Answered): string {
+    const { client, assistant } = answer
     const found = digests.get(client)
     if (found) return found
-    const made = assistant()
+    const made = assistant(answer)
     const digest = createHash('sha256').update(JSON.stringify(made)).digest('base64url').slice(0, 22)
     digests.set(client, digest)
     const key = `${client.id} ${digest}`
@@ -53,19 +55,15 @@ export function createJournal({ steps, clock, log }: JournalOptions) {
     return digest
   }
 
-  function note(answer: Answered): void {
-    if (waiting.size >= WAITING_MAX) {
-      lost += 1
-      return
-    }
-    const { client, callId, source, words } = answer
-    const { now, caller } = words
+  function stepOf(answer: Answered): Step | undefined {
+    const { client, callId, source, now, caller } = answer
     const at = answer.at.epochMilliseconds
     try {
       const payload = { assistant: digestOf(answer), source, now, caller }
-      waiting.set(callId, { clientId: client.id, callId, kind: 'assistant', at, payload })
+      return { clientId: client.id, callId, kind: 'assistant', at, payload }
     } catch (error) {
       log.warn({ call: callId, err: error }, 'a call was answered, which could not be written down')
+      return undefined
     }
   }
 
@@ -74,9 +72,16 @@ export function createJournal({ steps, clock, log }: JournalOptions) {
     if (lost > 0) log.warn({ lost }, 'calls were answered faster than it could be written down')
     lost = 0
     if (waiting.size === 0) return
-    const some = [...waiting.values()]
-    const sent = [...versions]
+    const answers = [...waiting.values()]
     waiting.clear()
+    const some: Step[] = []
+    for (const answer of answers) {
+      // To make an assistant once more takes as long as to answer some calls: those that wait go first.
+      if (!digests.has(answer.client)) await afterAnswers()
+      const step = stepOf(answer)
+      if (step) some.push(step)
+    }
+    const sent = [...versions]
     versions.clear()
     try {
       await steps.add(
@@ -102,9 +107,8 @@ export function createJournal({ steps, clock, log }: JournalOptions) {
 
   return {
     answered(answer: Answered): void {
-      if (digests.has(answer.client)) note(answer)
-      // To make the assistant once more takes longer than answering did: the answer goes first.
-      else setImmediate(note, answer)
+      if (waiting.size < WAITING_MAX) waiting.set(answer.callId, answer)
+      else lost += 1
     },
 
     /** One attempt to make the CRM agree with a call. Never rejects. */
