@@ -49,7 +49,7 @@ export default fp(
 )
 
 const whatOf = (request: FastifyRequest) => ({
-  operation: request.operation ?? request.routeOptions.config.operation,
+  operation: request.operation,
   client: request.client?.id,
   call: request.callId,
 })

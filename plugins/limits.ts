@@ -101,12 +101,11 @@ export default fp<LimitsPluginOptions>(
     }
     // Before the guards, so that what is refused here is not looked at.
     app.addHook('onRequest', (request, _reply, done) => {
-      if (NOT_BY_ADDRESS.test(request.routeOptions.config.operation ?? '')) done()
+      if (NOT_BY_ADDRESS.test(request.operation)) done()
       else byAddress(request).then(() => done(), done)
     })
-    app.addHook('onResponse', (request, reply, done) => {
-      if (reply.statusCode === 401) ask('guesses', request).then(() => done(), done)
-      else done()
+    app.whenEnded.push(({ request, status }) => {
+      if (status === 401) ask('guesses', request).catch(() => {})
     })
   },
   { name: 'limits', dependencies: ['errors', 'redis', 'request-log'] },

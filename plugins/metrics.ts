@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Histogram, type HistogramConfiguration, Registry } from 'prom-client'
 import type { Attempt } from '../services/upstream-watch.ts'
 
 declare module 'fastify' {
@@ -49,7 +49,7 @@ export default fp(
       registers,
     })
     const durations = (name: string, help: string, labelNames: string[]) =>
-      createTimes(new Histogram({ name, help, labelNames, buckets: BUCKETS, registers }))
+      createTimes({ name, help, labelNames, buckets: BUCKETS, registers })
     const requests = durations(
       'request_duration_seconds',
       'Requests by operation and outcome (ok, refused: 4xx, failed: 5xx, left: the sender hung up). Share of assistant-request within 1 s: sum(rate(request_duration_seconds_bucket{operation="vapi.assistant-request",le="1"}[5m])) / sum(rate(request_duration_seconds_count{operation="vapi.assistant-request"}[5m]))',
@@ -65,11 +65,12 @@ export default fp(
       ['kind', 'operation', 'outcome'],
     )
     app.whenEnded.push(({ operation, status, ms }) => requests(ms, operation, outcomeOf(status)))
+    const ofType = remembering((type: string) => messages.labels(type))
     app.decorate('metrics', {
       registry,
       text: async () => (await registry.metrics()) + (await process.metrics()),
       message(type, unknownProperties) {
-        messages.inc({ type })
+        ofType(type).inc()
         if (unknownProperties > 0) unknown.inc(unknownProperties)
       },
       tool: (name, outcome, ms) => tools(ms, name, outcome),
@@ -87,14 +88,35 @@ function outcomeOf(status: number): string {
   return status >= 400 ? 'refused' : 'ok'
 }
 
-/** A histogram by labels in their order, which looks its labels up once instead of checking them each time. */
-function createTimes(histogram: Histogram) {
-  const series = new Map<string, { observe(seconds: number): void }>()
+/** A function of a text that takes a few known values. */
+function remembering<T>(make: (text: string) => T): (text: string) => T {
+  const made = new Map<string, T>()
+  return (text) => {
+    const known = made.get(text) ?? make(text)
+    made.set(text, known)
+    return known
+  }
+}
+
+/** Times that wait at most to be put into a histogram. */
+const WAITING_MAX = 500
+
+/**
+ * A histogram by labels in their order. Times are put into it some hundred at once, or when it is read: one by one, each
+ * would take a request longer than many of the steps it measures.
+ */
+function createTimes(options: HistogramConfiguration<string>) {
+  let waiting: [ms: number, labels: string][] = []
+  const sort = () => {
+    const times = waiting
+    waiting = []
+    for (const [ms, labels] of times) series(labels).observe(ms / 1_000)
+  }
+  const histogram = new Histogram({ ...options, collect: sort })
+  const series = remembering((labels) => histogram.labels(...labels.split('\n')))
   return (ms: number, ...labels: string[]) => {
-    const key = labels.join('\n')
-    const times = series.get(key) ?? histogram.labels(...labels)
-    series.set(key, times)
-    times.observe(ms / 1_000)
+    waiting.push([ms, labels.join('\n')])
+    if (waiting.length >= WAITING_MAX) sort()
   }
 }
 

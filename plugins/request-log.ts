@@ -20,8 +20,8 @@ declare module 'fastify' {
     client: Client | undefined
     /** VAPI's id of the call this request is about, once it is known. */
     callId: string | undefined
-    /** What is done, where that is more than the route tells. */
-    operation: string | undefined
+    /** What is done: at first what the route says, and more where a message tells more. */
+    operation: string
   }
   interface FastifyInstance {
     /** What each route does: `POST /tools/send_sms` → `tools.send_sms`. A route that does not say cannot be added. */
@@ -108,7 +108,7 @@ export default fp(
   async (app) => {
     app.decorateRequest('client', undefined)
     app.decorateRequest('callId', undefined)
-    app.decorateRequest('operation', undefined)
+    app.decorateRequest('operation', '')
     app.decorate('operations', new Map())
     app.decorate('whenEnded', [])
     app.addHook('onRoute', ({ config, method, schema, url }) => {
@@ -119,25 +119,28 @@ export default fp(
       for (const each of [method].flat()) app.operations.set(`${each} ${url}`, operation)
     })
     const ended = (request: FastifyRequest, reply: FastifyReply, status: number) => {
-      const route = request.routeOptions.config.operation
-      const operation = request.operation ?? route ?? 'unknown'
-      const ms = Math.round(reply.elapsedTime * 10) / 10
-      for (const tell of app.whenEnded) tell({ request, operation, status, ms: reply.elapsedTime })
+      const { operation } = request
+      const elapsed = reply.elapsedTime
+      for (const tell of app.whenEnded) tell({ request, operation, status, ms: elapsed })
       // Health probes come every few seconds and say nothing while they succeed.
-      if (route?.startsWith('health.') && status < 400) return
+      if (operation.startsWith('health.') && status < 400) return
+      const ms = Math.round(elapsed * 10) / 10
       request.log.info({ operation, client: request.client?.id, call: request.callId, status, ms }, 'request')
     }
     app.addHook('onRequest', (request, reply, done) => {
+      // Asked for once: Fastify makes an object of all a route is for each who asks.
+      request.operation = request.routeOptions.config.operation ?? 'unknown'
+      const { raw } = reply
       let over = false
       const end = (status: number) => {
         if (!over) ended(request, reply, status)
         over = true
       }
-      reply.raw.on('finish', () => end(reply.statusCode))
+      raw.on('finish', () => end(reply.statusCode))
       // Whoever hangs up gets no whole response. A refusal is one all the same: of what is too large we read no more,
       // and its sender may be gone before he has ours.
-      reply.raw.on('close', () => {
-        const refused = reply.raw.writableEnded && reply.statusCode >= 400
+      raw.on('close', () => {
+        const refused = raw.writableEnded && reply.statusCode >= 400
         end(refused ? reply.statusCode : CALLER_LEFT)
       })
       done()

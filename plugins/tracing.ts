@@ -86,10 +86,10 @@ export default fp<TracingPluginOptions>(
 
     const running = new WeakMap<FastifyRequest, { span: Span; context: Context }>()
     app.addHook('onRequest', (request, _reply, done) => {
-      const { operation } = request.routeOptions.config
-      if (operation?.startsWith('health.')) return done()
+      const { operation } = request
+      if (operation.startsWith('health.')) return done()
       const parent = contextOf(request.headers.traceparent)
-      const span = tracer.startSpan(operation ?? 'unknown', { kind: SpanKind.SERVER }, parent)
+      const span = tracer.startSpan(operation, { kind: SpanKind.SERVER }, parent)
       const context = trace.setSpan(parent, span)
       running.set(request, { span, context })
       contexts.with(context, done)

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { createLru } from './lru.ts'
 
 export interface LookupOptions<V extends object> {
   /** Asks the source. Undefined: there is no such value. */
@@ -50,12 +50,9 @@ const UNKNOWN_MAX = 10_000
  * stale-on-error cannot tell "source down" from "no such value" for a key it has not seen.
  */
 export function createLookup<V extends object>(options: LookupOptions<V>) {
-  const current = new LRUCache<string, V>({ max: options.max, ttl: options.ttlMs })
-  const lastKnown = new LRUCache<string, V>({ max: options.max })
-  const unknown = new LRUCache<string, true>({
-    max: UNKNOWN_MAX,
-    ttl: options.unknownTtlMs ?? UNKNOWN_TTL_MS,
-  })
+  const current = createLru<V>(options.max, { ttl: options.ttlMs })
+  const lastKnown = createLru<V>(options.max)
+  const unknown = createLru<true>(UNKNOWN_MAX, { ttl: options.unknownTtlMs ?? UNKNOWN_TTL_MS })
   /** The question that new readers of a key join. */
   const flights = new Map<string, Flight<V>>()
   /** All questions that have not been answered, those that nobody joins any more included. */
@@ -105,14 +102,21 @@ export function createLookup<V extends object>(options: LookupOptions<V>) {
     flights.delete(key)
   }
 
+  /** What memory holds, without asking the source; undefined: nothing that counts as current. */
+  function atHand(key: string): Found<V> | undefined {
+    const value = current.get(key)
+    if (!value && !unknown.has(key)) return undefined
+    counts.cache += 1
+    return { value, source: 'cache' } as Found<V>
+  }
+
   return {
+    atHand,
+
     /** @throws SourceUnavailable if the source does not answer in time and nothing is known of the key. */
     async get(key: string): Promise<Found<V>> {
-      const value = current.get(key)
-      if (value || unknown.has(key)) {
-        counts.cache += 1
-        return { value, source: 'cache' } as Found<V>
-      }
+      const known = atHand(key)
+      if (known) return known
       let timer: NodeJS.Timeout | undefined
       const impatience = new Promise<never>((_, reject) => {
         const lose = () => reject(new Error(`no answer within ${patienceMs} ms`))

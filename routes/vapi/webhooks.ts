@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { KNOWN_MESSAGE_PROPERTIES, WebhookBody } from '../../schemas/vapi.ts'
 import { assistantRequest } from './assistant-request.ts'
 import type { MessageHandler } from './handler.ts'
@@ -56,24 +57,35 @@ const webhooks: FastifyPluginAsyncTypebox = async (scope) => {
       config: { operation: 'vapi.webhook' },
       schema: { summary: "VAPI's server URL", body: WebhookBody },
     },
-    async (request, reply) => {
+    (request, reply) => {
       const { deliveryId } = request
-      const { deliveries } = scope.services
-      if (deliveryId !== undefined && (await deliveries.isTaken(deliveryId))) return {}
-      const message = scope.services.messages.read(request.body)
-      request.callId = message.callId
-      const handler = handlers.get(message.type)
-      const type = handler ? message.type : 'other'
-      request.operation = `vapi.${type}`
-      const strange = Object.keys(message.body).filter((name) => !KNOWN_MESSAGE_PROPERTIES.has(name))
-      scope.metrics.message(type, strange.length)
-      // Types that nobody here handles are fine: VAPI adds some without notice, others are of no use to us.
-      const answer = handler ? await handler(message, request, reply) : { received: true }
-      // Not before: one that failed is taken when it comes again.
-      if (deliveryId !== undefined) await deliveries.taken(deliveryId)
-      return answer
+      return deliveryId === undefined ? handle(request, reply) : once(deliveryId, request, reply)
     },
   )
+
+  // Not async: who answers a ringing phone can be told at once.
+  function handle(request: FastifyRequest, reply: FastifyReply): unknown {
+    const message = scope.services.messages.read(request.body)
+    request.callId = message.callId
+    const handler = handlers.get(message.type)
+    const type = handler ? message.type : 'other'
+    request.operation = `vapi.${type}`
+    let strange = 0
+    for (const name in message.body) if (!KNOWN_MESSAGE_PROPERTIES.has(name)) strange += 1
+    scope.metrics.message(type, strange)
+    // Types that nobody here handles are fine: VAPI adds some without notice, others are of no use to us.
+    return handler ? handler(message, request, reply) : { received: true }
+  }
+
+  /** For a delivery that is signed, and whose repetition is known by its id. */
+  async function once(deliveryId: string, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+    const { deliveries } = scope.services
+    if (await deliveries.isTaken(deliveryId)) return {}
+    const answer = await handle(request, reply)
+    // Not before: one that failed is taken when it comes again.
+    await deliveries.taken(deliveryId)
+    return answer
+  }
 }
 
 export default webhooks

@@ -1,4 +1,4 @@
-import { createLookup, SourceUnavailable } from '../cache.ts'
+import { createLookup, type Found, SourceUnavailable } from '../cache.ts'
 import { toE164 } from '../phone.ts'
 import type { Secrets } from '../secrets.ts'
 import { type Client, toClient } from './client.ts'
@@ -46,10 +46,18 @@ export function createClientResolver({ repository, secrets, max, ttlMs }: Resolv
     },
   })
 
-  async function find(lookup: typeof numbers, key: string): Promise<Resolution> {
+  const resolved = ({ value: client, source }: Found<Client>): Resolution =>
+    client ? { client, source } : UNKNOWN
+
+  /** At once if it is in memory, so that a ringing phone waits for nothing. */
+  function find(lookup: typeof numbers, key: string): Resolution | Promise<Resolution> {
+    const known = lookup.atHand(key)
+    return known ? resolved(known) : ask(lookup, key)
+  }
+
+  async function ask(lookup: typeof numbers, key: string): Promise<Resolution> {
     try {
-      const found = await lookup.get(key)
-      return found.value ? { client: found.value, source: found.source } : UNKNOWN
+      return resolved(await lookup.get(key))
     } catch (error) {
       if (error instanceof SourceUnavailable) return { client: undefined, reason: 'unavailable' }
       throw error
@@ -76,13 +84,13 @@ export function createClientResolver({ repository, secrets, max, ttlMs }: Resolv
 
   return {
     /** By the number that was dialled, in any notation. Never rejects because the database is away. */
-    async byNumber(number: string | undefined): Promise<Resolution> {
+    byNumber(number: string | undefined): Resolution | Promise<Resolution> {
       const e164 = toE164(number)
       return e164 ? find(numbers, e164) : UNKNOWN
     },
 
     /** By the client's id (a UUID). Never rejects because the database is away. */
-    async byId(id: string | undefined): Promise<Resolution> {
+    byId(id: string | undefined): Resolution | Promise<Resolution> {
       return id && UUID.test(id) ? find(ids, id.toLowerCase()) : UNKNOWN
     },
 
