@@ -8,6 +8,7 @@ import postgres from 'postgres'
 import { Agent, request } from 'undici'
 import { type Figures, figuresOf } from './figures.ts'
 import { coldNumberOf } from './messages.ts'
+import { clientBy, type SessionRow, upsertSession } from './statements.ts'
 
 /** In `body`, `[<id>]` becomes unique, and `[<number>]` the phone number of the next client. */
 export interface HttpRequest {
@@ -37,7 +38,7 @@ export type Job =
   /** One after the other: the client of the next number, straight from the database. */
   | ({ kind: 'select'; database: string; cold: Cold } & Extent)
   /** So many at once: one row of a session each, committed by itself. */
-  | ({ kind: 'upsert'; database: string; clientId: string; transcript: string; atOnce: number } & Extent)
+  | ({ kind: 'upsert'; database: string; session: Omit<SessionRow, 'callId'>; atOnce: number } & Extent)
 
 const jobs: { [K in Job['kind']]: (job: Extract<Job, { kind: K }>) => Promise<Figures> } = {
   flood({ url, requests, connections, seconds, amount }) {
@@ -88,25 +89,18 @@ const jobs: { [K in Job['kind']]: (job: Extract<Job, { kind: K }>) => Promise<Fi
     const sql = postgres(database, { max: 1, onnotice: () => {} })
     await sql`select 1`
     const figures = await loop(1, extent, async (n) => {
-      const rows = await sql`
-        select id, client_name, twilio_number, ghl_token, location_id, calendar_id, timezone, settings, status
-        from clients where twilio_number = ${coldNumberOf(cold.first + n, cold.clients)}`
+      const rows = await clientBy(sql, coldNumberOf(cold.first + n, cold.clients))
       return rows.length === 1
     })
     await sql.end()
     return figures
   },
 
-  async upsert({ database, clientId, transcript, atOnce, ...extent }) {
+  async upsert({ database, session, atOnce, ...extent }) {
     const sql = postgres(database, { max: atOnce, onnotice: () => {} })
     await sql`select 1`
     const figures = await loop(atOnce, extent, async () => {
-      await sql`
-        insert into voice_sessions (client_id, vapi_call_id, caller, started_at, ended_at, status, transcript, summary)
-        values (${clientId}, ${randomUUID()}, '+12505550188', now(), now(), 'ended', ${transcript}, 'A summary.')
-        on conflict (vapi_call_id) do update set
-          ended_at = excluded.ended_at, status = excluded.status, transcript = excluded.transcript,
-          summary = excluded.summary, updated_at = now()`
+      await upsertSession(sql, { ...session, callId: randomUUID() })
       return true
     })
     await sql.end()

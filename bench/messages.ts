@@ -42,6 +42,8 @@ export const TRANSCRIPT = 'AI: How can I help you today?\nUser: The tap in the k
   170,
 )
 
+export const SUMMARY = 'Ann Lee has a leaking kitchen tap and wants a visit.'
+
 /** A report of 40 KB: the transcript, and the same as the list of messages that VAPI sends beside it. */
 export function report(number: string) {
   const turn = {
@@ -56,7 +58,7 @@ export function report(number: string) {
     endedAt: '2026-08-21T14:59:30.000Z',
     cost: 0.0812,
     analysis: {
-      summary: 'Ann Lee has a leaking kitchen tap and wants a visit.',
+      summary: SUMMARY,
       structuredData: { caller_name: 'Ann Lee', reason: 'A leaking tap', outcome: 'Visit wanted' },
       successEvaluation: 'true',
     },

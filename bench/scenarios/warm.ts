@@ -4,7 +4,7 @@ import { request } from 'undici'
 import type { Extent } from '../load.ts'
 import { numberOf, webhook } from '../messages.ts'
 import type { Server } from '../processes.ts'
-import { inTurn, ratioOf, type Scenario, startOurs, startPeer, typical } from '../scenario.ts'
+import { type Bench, inTurn, ratioOf, type Scenario, startOurs, startPeer, typical } from '../scenario.ts'
 import { micros, ms, perSecond, type Row, times } from '../table.ts'
 
 const CLIENTS = 100
@@ -19,6 +19,14 @@ async function answerOf({ url }: Server): Promise<Buffer> {
   const answer = await request(`${url}${where}`, ring)
   if (answer.statusCode !== 200) throw new Error(`${url} answers ${answer.statusCode}`)
   return Buffer.from(await answer.body.bytes())
+}
+
+/** An answer of this server's, in a file: what floors send. */
+export async function keepAnswer({ directory }: Pick<Bench, 'directory'>, ours: Server) {
+  const answer = await answerOf(ours)
+  const file = path.join(directory, 'answer.json')
+  writeFileSync(file, answer)
+  return { file, answer }
 }
 
 /** Floors send the same bytes. Peers say the date in their own words, and so send about as many. */
@@ -38,9 +46,7 @@ export const warm: Scenario = {
   async run(bench) {
     const seen = await inTurn(bench, async () => {
       const ours = await startOurs(bench)
-      const expected = await answerOf(ours)
-      const ANSWER_FILE = path.join(bench.directory, 'answer.json')
-      writeFileSync(ANSWER_FILE, expected)
+      const { file: ANSWER_FILE, answer: expected } = await keepAnswer(bench, ours)
       const env = { ANSWER_FILE, DATABASE_URL: bench.database.url }
       const http = await startPeer(bench, 'bench/servers/floor-http.ts', env)
       const fastify = await startPeer(bench, 'bench/servers/floor-fastify.ts', env)
