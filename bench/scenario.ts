@@ -31,14 +31,16 @@ export interface Scenario {
 
 let files = 0
 
-/** Some server of the benchmark, or of the sandbox. */
-export const startPeer = (
+const start = (bench: Bench, file: string, env: Record<string, string>, args: string[] = []) =>
+  startServer(file, { args, env, logFile: path.join(bench.directory, `server-${files++}.log`) })
+
+/** Some server of the benchmark, or of the sandbox. It has as much memory to take as this server has. */
+export const startPeer = async (
   bench: Bench,
   file: string,
   env: Record<string, string> = {},
   args: string[] = [],
-): Promise<Server> =>
-  startServer(file, { args, env, logFile: path.join(bench.directory, `server-${files++}.log`) })
+): Promise<Server> => start(bench, file, { ...ofTheImage(bench), ...env }, args)
 
 /** What the image sets, after the server has been built and compiled as it is for an image (Dockerfile). */
 function ofTheImage(bench: Bench): Record<string, string> {
@@ -58,7 +60,7 @@ function ofTheImage(bench: Bench): Record<string, string> {
 
 /** This server, as in production. */
 export const startOurs = async (bench: Bench, env: Record<string, string> = {}): Promise<Server> =>
-  startPeer(bench, 'dist/server.js', {
+  start(bench, 'dist/server.js', {
     ...ofTheImage(bench),
     PUBLIC_URL: 'https://agent.example.com',
     DATABASE_URL: bench.database.url,
