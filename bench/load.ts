@@ -6,6 +6,10 @@ import { randomUUID } from 'node:crypto'
 import autocannon from 'autocannon'
 import postgres from 'postgres'
 import { Agent, request } from 'undici'
+import { createClientRepository } from '../services/clients/repository.ts'
+import { createClientResolver } from '../services/clients/resolver.ts'
+import { createDatabase } from '../services/database/pool.ts'
+import { SERVER_ROLE } from '../services/database/repository.ts'
 import { type Figures, figuresOf } from './figures.ts'
 import { coldNumberOf } from './messages.ts'
 import { clientBy, type SessionRow, upsertSession } from './statements.ts'
@@ -37,6 +41,8 @@ export type Job =
   | ({ kind: 'exchanges'; url: string; exchanges: HttpRequest[][]; cold?: Cold } & Extent)
   /** One after the other: the client of the next number, straight from the database. */
   | ({ kind: 'select'; database: string; cold: Cold } & Extent)
+  /** The same as a ring has it looked up: the client, ready for use. */
+  | ({ kind: 'resolve'; database: string; cold: Cold } & Extent)
   /** So many at once: one row of a session each, committed by itself. */
   | ({ kind: 'upsert'; database: string; session: Omit<SessionRow, 'callId'>; atOnce: number } & Extent)
 
@@ -91,6 +97,19 @@ const jobs: { [K in Job['kind']]: (job: Extract<Job, { kind: K }>) => Promise<Fi
     const figures = await loop(1, extent, async (n) => {
       const rows = await clientBy(sql, coldNumberOf(cold.first + n, cold.clients))
       return rows.length === 1
+    })
+    await sql.end()
+    return figures
+  },
+
+  async resolve({ database, cold, ...extent }) {
+    const sql = createDatabase({ url: database, role: SERVER_ROLE, max: 1 })
+    const repository = createClientRepository({ sql })
+    const clients = createClientResolver({ repository, max: 10_000, ttlMs: 300_000 })
+    await sql`select 1`
+    const figures = await loop(1, extent, async (n) => {
+      const found = await clients.byNumber(coldNumberOf(cold.first + n, cold.clients))
+      return found.client !== undefined && found.source === 'load'
     })
     await sql.end()
     return figures

@@ -72,12 +72,12 @@ export default fp<GaugesPluginOptions>(
     })
     new Gauge({
       name: 'breakers',
-      help: 'Circuit breakers of this instance, one for each client and kind of upstream lately used, by state',
+      help: 'Circuit breakers of this instance, one for each client and kind of upstream lately used (VAPI: one for all), by state',
       labelNames: ['kind', 'state'],
       registers,
       collect() {
         this.reset()
-        for (const { kind, state } of app.ghl.breakers()) this.inc({ kind, state })
+        for (const { kind, state } of app.breakers()) this.inc({ kind, state })
       },
     })
 
@@ -114,7 +114,7 @@ export default fp<GaugesPluginOptions>(
       },
     })
   },
-  { name: 'gauges', dependencies: ['metrics', 'database', 'jobs', 'clients', 'ghl'] },
+  { name: 'gauges', dependencies: ['metrics', 'database', 'jobs', 'clients', 'upstreams'] },
 )
 
 /** One question at a time, its answer good for a while; undefined if it does not come in time. Never rejects. */

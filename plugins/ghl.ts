@@ -12,7 +12,7 @@ import { createOAuthApi, type GhlApp } from '../services/ghl/oauth-api.ts'
 import { createRenewal } from '../services/ghl/renewal.ts'
 import { createTokens } from '../services/ghl/tokens.ts'
 import { createTokenRepository, type TokenRepository } from '../services/ghl/tokens-repository.ts'
-import { createLanes, type LaneState, type Priority } from '../services/lanes.ts'
+import type { Priority } from '../services/lanes.ts'
 
 interface Ghl extends GhlApi {
   /** For GHL's other doors: whatever goes there passes it. */
@@ -21,7 +21,6 @@ interface Ghl extends GhlApi {
   readonly install: Install | undefined
   /** Which clients are paused, and why. */
   readonly pauses: Pick<TokenRepository, 'reasonsOf'>
-  breakers(): Iterable<{ kind: string; state: LaneState }>
 }
 
 declare module 'fastify' {
@@ -46,13 +45,8 @@ export default fp<GhlPluginOptions>(
     // Ten for each client at most (services/lanes.ts), so that it takes 50 whose CRM hangs to use them up.
     const agent = new Agent({ connections: 512, connect: { timeout: 2_000 }, keepAliveTimeout: 30_000 })
     const dispatcher = agent.compose(app.watched('ghl'))
-    const lanesOf = (kind: string) =>
-      createLanes({
-        kind,
-        onStateChange: ({ key, state }) => log.warn({ kind, client: key || undefined, state }, 'breaker'),
-      })
-    const lanes = { rest: lanesOf('ghl'), mcp: lanesOf('ghl-mcp') }
-    const oauthLanes = lanesOf('ghl-oauth')
+    const lanes = { rest: app.lanesTo('ghl'), mcp: app.lanesTo('ghl-mcp') }
+    const oauthLanes = app.lanesTo('ghl-oauth')
 
     const repository = createTokenRepository({ sql })
     const redirectUri = `${publicUrl}/ghl/oauth/callback`
@@ -95,7 +89,6 @@ export default fp<GhlPluginOptions>(
         governor,
         install,
         pauses: repository,
-        breakers: () => [lanes.rest, lanes.mcp, oauthLanes].flatMap((each) => [...each.states()]),
       }),
     )
     app.addHook('onClose', () => agent.close())

@@ -1,6 +1,5 @@
 import fp from 'fastify-plugin'
 import { Agent } from 'undici'
-import { createLanes } from '../services/lanes.ts'
 import { createVapiApi, type VapiApi } from '../services/vapi/api.ts'
 
 declare module 'fastify' {
@@ -19,10 +18,7 @@ export default fp<VapiPluginOptions>(
   async (app, options) => {
     const agent = new Agent({ connections: 16, connect: { timeout: 2_000 }, keepAliveTimeout: 30_000 })
     const dispatcher = agent.compose(app.watched('vapi'))
-    const lanes = createLanes({
-      kind: 'vapi',
-      onStateChange: ({ state }) => app.log.warn({ kind: 'vapi', state }, 'breaker'),
-    })
+    const lanes = app.lanesTo('vapi')
     app.decorate('vapi', createVapiApi({ ...options, dispatcher, lanes }))
     app.addHook('onClose', () => agent.close())
   },

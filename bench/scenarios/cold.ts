@@ -32,6 +32,9 @@ export const cold: Scenario = {
         select: {
           slice: (extent: Extent) => bench.load.run({ kind: 'select', database, cold: next(), ...extent }),
         },
+        resolve: {
+          slice: (extent: Extent) => bench.load.run({ kind: 'resolve', database, cold: next(), ...extent }),
+        },
         known: {
           slice: (extent: Extent) =>
             bench.load.run({ kind: 'exchanges', url: ours.url, exchanges: ring(numberOf(0)), ...extent }),
@@ -55,6 +58,14 @@ export const cold: Scenario = {
     return [
       against('floor', 'bare Fastify route, the bare select through `postgres`', 1.3),
       against('select', 'the select alone, by nobody’s request'),
+      {
+        measure: 'of it, looking the number up: from the table to a client ready for use',
+        ours: `p50 ${p50('resolve')}, p99 ${p99('resolve')}`,
+        against: 'the select alone, by nobody’s request',
+        theirs: `p50 ${p50('select')}, p99 ${p99('select')}`,
+        result: times(ratioOf(seen.resolve, seen.select, 'p50')),
+        aim: '',
+      },
     ]
   },
 }

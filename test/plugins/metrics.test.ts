@@ -65,6 +65,9 @@ t.test('requests, tools, upstream calls, lookups and the process can be seen', a
   t.ok(dead.length > 0 && dead.every(([, count]) => count === 0), 'the queue')
   t.ok(series.has('jobs_oldest_due_seconds{queue="crm-sync"}'))
   t.equal(series.get('breakers{kind="ghl",state="closed"}'), 1)
+  t.notOk(series.has('breakers{kind="vapi",state="closed"}'), 'VAPI was not asked for anything')
+  await app.vapi.numbers(AbortSignal.timeout(5_000))
+  t.equal((await scrape(app)).get('breakers{kind="vapi",state="closed"}'), 1)
 
   await player.status('ended')
   await eventually(async () => (await scrape(app)).get('calls_in_progress') === 0, 'the end of the call')
