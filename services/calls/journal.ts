@@ -8,6 +8,12 @@ import type { SentAssistant, Step, StepRepository } from './steps-repository.ts'
 const WRITE_EVERY_MS = 250
 /** More calls than that at a stroke and a database that is slow: what is too much is left out, and said. */
 const WAITING_MAX = 2_000
+/**
+ * Calls, and versions of assistants, in one statement. Their JSON stays below 128 KB for the most part: larger texts have
+ * a garbage collection of the whole heap each second, and hold up whoever is just ringing.
+ */
+const STEPS_AT_ONCE = 300
+const VERSIONS_AT_ONCE = 10
 /** Versions of assistants that are known to be stored. */
 const KNOWN_MAX = 20_000
 
@@ -37,7 +43,8 @@ export interface Answered {
 export function createJournal({ steps, clock, log }: JournalOptions) {
   // By call: VAPI may ask twice, and then the later answer is the one that counts.
   const waiting = new Map<string, Answered>()
-  const versions = new Map<string, SentAssistant>()
+  /** Those that are to be stored, each with a client it was made for. */
+  const versions = new Map<string, SentAssistant & { client: Client }>()
   const digests = new WeakMap<Client, string>()
   const known = new Set<string>()
   let lost = 0
@@ -51,7 +58,7 @@ export function createJournal({ steps, clock, log }: JournalOptions) {
     const digest = createHash('sha256').update(JSON.stringify(made)).digest('base64url').slice(0, 22)
     digests.set(client, digest)
     const key = `${client.id} ${digest}`
-    if (!known.has(key)) versions.set(key, { clientId: client.id, digest, assistant: made })
+    if (!known.has(key)) versions.set(key, { client, clientId: client.id, digest, assistant: made })
     return digest
   }
 
@@ -59,8 +66,8 @@ export function createJournal({ steps, clock, log }: JournalOptions) {
     const { client, callId, source, now, caller } = answer
     const at = answer.at.epochMilliseconds
     try {
-      const payload = { assistant: digestOf(answer), source, now, caller }
-      return { clientId: client.id, callId, kind: 'assistant', at, payload }
+      const payload = { assistant: digestOf(answer), source, caller }
+      return { clientId: client.id, callId, kind: 'assistant', at, payload, now }
     } catch (error) {
       log.warn({ call: callId, err: error }, 'a call was answered, which could not be written down')
       return undefined
@@ -74,26 +81,37 @@ export function createJournal({ steps, clock, log }: JournalOptions) {
     if (waiting.size === 0) return
     const answers = [...waiting.values()]
     waiting.clear()
-    const some: Step[] = []
-    for (const answer of answers) {
+    let some: Step[] = []
+    for (const [n, answer] of answers.entries()) {
       // To make an assistant once more takes as long as to answer some calls: those that wait go first.
       if (!digests.has(answer.client)) await afterAnswers()
       const step = stepOf(answer)
       if (step) some.push(step)
+      const last = n === answers.length - 1
+      if (!last && some.length < STEPS_AT_ONCE && versions.size < VERSIONS_AT_ONCE) continue
+      try {
+        await add(some)
+      } catch (err) {
+        const left = some.length + answers.length - n - 1
+        log.warn({ steps: left, err }, 'calls were answered, which could not be written down')
+        return
+      }
+      some = []
     }
+  }
+
+  async function add(some: readonly Step[]): Promise<void> {
     const sent = [...versions]
     versions.clear()
+    const assistants = sent.map(([, { client: _made, ...assistant }]) => assistant)
     try {
-      await steps.add(
-        some,
-        sent.map(([, version]) => version),
-      )
+      await steps.add(some, assistants)
       if (known.size > KNOWN_MAX) known.clear()
       for (const [key] of sent) known.add(key)
     } catch (error) {
-      log.warn({ steps: some.length, err: error }, 'calls were answered, which could not be written down')
-      // A version is sent again with the next call of its client.
-      for (const [key, version] of sent) if (versions.size < WAITING_MAX) versions.set(key, version)
+      // Made and sent again with the next call of its client: so nothing piles up while the database is away.
+      for (const [, { client }] of sent) digests.delete(client)
+      throw error
     }
   }
 

@@ -7,6 +7,8 @@ export interface Step {
   /** Milliseconds since 1970. */
   at: number
   payload: Record<string, unknown>
+  /** Goes into the payload under this name. Many calls of the same minute have it in common, so it is sent once. */
+  now?: string | undefined
 }
 
 /** A version of a client's assistant. */
@@ -25,6 +27,9 @@ export function createStepRepository({ sql }: { sql: Pick<Database, 'forAllClien
       assistants: readonly SentAssistant[] = [],
       on: Runner = sql.forAllClients,
     ): Promise<void> {
+      const times = [...new Set(steps.flatMap(({ now }) => now ?? []))]
+      const placeOf = new Map(times.map((now, n) => [now, n + 1]))
+      const rows = steps.map(({ now, ...step }) => ({ ...step, now: now && placeOf.get(now) }))
       await on`
         with sent as (
           insert into assistants (client_id, digest, assistant)
@@ -34,9 +39,11 @@ export function createStepRepository({ sql }: { sql: Pick<Database, 'forAllClien
           on conflict do nothing
         )
         insert into call_steps (client_id, vapi_call_id, kind, at, payload)
-        select s."clientId", s."callId", s.kind, to_timestamp(s.at / 1000), s.payload
-        from jsonb_to_recordset(${on.json(steps as never)})
-          as s ("clientId" uuid, "callId" text, kind text, at double precision, payload jsonb)
+        select s."clientId", s."callId", s.kind, to_timestamp(s.at / 1000),
+          case when s.now is null then s.payload
+            else s.payload || jsonb_build_object('now', (${times}::text[])[s.now]) end
+        from jsonb_to_recordset(${on.json(rows as never)})
+          as s ("clientId" uuid, "callId" text, kind text, at double precision, payload jsonb, now integer)
         join clients c on c.id = s."clientId"
         where not exists (
           select from erased_calls e where e.client_id = s."clientId" and e.call_mark = call_mark(s."callId")
