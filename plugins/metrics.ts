@@ -106,17 +106,22 @@ const WAITING_MAX = 500
  * would take a request longer than many of the steps it measures.
  */
 function createTimes(options: HistogramConfiguration<string>) {
-  let waiting: [ms: number, labels: string][] = []
+  const all: { observer: { observe(seconds: number): void }; waiting: number[] }[] = []
+  let count = 0
   const sort = () => {
-    const times = waiting
-    waiting = []
-    for (const [ms, labels] of times) series(labels).observe(ms / 1_000)
+    for (const { observer, waiting } of all) for (const ms of waiting.splice(0)) observer.observe(ms / 1_000)
+    count = 0
   }
   const histogram = new Histogram({ ...options, collect: sort })
-  const series = remembering((labels) => histogram.labels(...labels.split('\n')))
+  const waitingOf = remembering((labels) => {
+    const waiting: number[] = []
+    all.push({ observer: histogram.labels(...labels.split('\n')), waiting })
+    return waiting
+  })
   return (ms: number, ...labels: string[]) => {
-    waiting.push([ms, labels.join('\n')])
-    if (waiting.length >= WAITING_MAX) sort()
+    waitingOf(labels.join('\n')).push(ms)
+    count += 1
+    if (count >= WAITING_MAX) sort()
   }
 }
 

@@ -54,7 +54,7 @@ export function readFacts(
 }
 
 function readMessage(message: CallMessage, receivedAt: Temporal.Instant): CallFacts {
-  const { sentAt } = message
+  const sentAt = toInstant(message.body.timestamp)
   const latest = receivedAt.add({ seconds: CLOCK_SKEW_SECONDS })
   const at = sentAt && Temporal.Instant.compare(sentAt, latest) <= 0 ? sentAt : receivedAt
   const facts = { ...NOTHING, eventKey: message.type, startedAt: at }

@@ -29,7 +29,9 @@ export function createStepRepository({ sql }: { sql: Pick<Database, 'forAllClien
     ): Promise<void> {
       const times = [...new Set(steps.flatMap(({ now }) => now ?? []))]
       const placeOf = new Map(times.map((now, n) => [now, n + 1]))
-      const rows = steps.map(({ now, ...step }) => ({ ...step, now: now && placeOf.get(now) }))
+      const rows = steps.map(({ clientId, callId, kind, at, payload, now }) => {
+        return { clientId, callId, kind, at, payload, now: now && placeOf.get(now) }
+      })
       await on`
         with sent as (
           insert into assistants (client_id, digest, assistant)

@@ -1,7 +1,6 @@
 import { invalid } from '../errors.ts'
 import { record, text } from '../json.ts'
 import { callerNumber, toE164 } from '../phone.ts'
-import { toInstant } from '../time.ts'
 
 const ID_MAX = 200
 
@@ -16,8 +15,6 @@ export interface CallMessage {
   readonly caller: string | undefined
   /** The client that the call's assistant was made for, as our own metadata in it says. */
   readonly clientId: string | undefined
-  /** When VAPI sent it; undefined if it does not say. */
-  readonly sentAt: Temporal.Instant | undefined
   /** The message as it came. */
   readonly body: Readonly<Record<string, unknown>>
 }
@@ -42,10 +39,6 @@ export function readMessage(envelope: unknown): CallMessage {
     calledNumber: number(body.phoneNumber) ?? number(call.phoneNumber),
     caller: callerNumber(record(body.customer).number) ?? callerNumber(record(call.customer).number),
     clientId: clientIdOf(body.assistant) ?? clientIdOf(call.assistant),
-    // Few ask for it, and to read a time takes as long as all the rest.
-    get sentAt() {
-      return toInstant(body.timestamp)
-    },
     body,
   }
 }
