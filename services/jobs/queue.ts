@@ -50,22 +50,25 @@ export function createQueue({ boss, sql, outbox, onFailure }: QueueOptions) {
     })
   }
 
-  async function feedOnce() {
-    do {
-      again = false
-      const moved = await handOn()
-      for (const worker of workers.slice(0, moved)) boss.notifyWorker(worker)
-      if (moved === OUTBOX_BATCH) again = true
-      else if (again) await pause(OUTBOX_GATHER_MS)
-    } while (again)
+  async function feedAll() {
+    try {
+      do {
+        again = false
+        const moved = await handOn()
+        for (const worker of workers.slice(0, moved)) boss.notifyWorker(worker)
+        if (moved === OUTBOX_BATCH) again = true
+        else if (again) await pause(OUTBOX_GATHER_MS)
+      } while (again)
+    } finally {
+      // In the same breath as the last look at `again`: whoever asks after it begins anew.
+      feeding = undefined
+    }
   }
 
   /** Settles when what was committed before the call is in the queue. Rejects if the database is away. */
   async function feed(): Promise<void> {
     again = true
-    feeding ??= feedOnce().finally(() => {
-      feeding = undefined
-    })
+    feeding ??= feedAll()
     return feeding
   }
 
@@ -120,8 +123,10 @@ export function createQueue({ boss, sql, outbox, onFailure }: QueueOptions) {
   return {
     /** Has this instance look for work now instead of at its next poll. */
     wake(): void {
+      // Under load a feeding may go on for long: whoever only wakes it must not be kept by it until it ends.
+      if (feeding) again = true
       // If it fails the work stays where it is, and the timer tries again.
-      void feed().catch(() => {})
+      else void feed().catch(() => {})
     },
 
     feed,
