@@ -20,8 +20,8 @@ RUN NODE_COMPILE_CACHE=/app/.compile-cache NODE_COMPILE_CACHE_PORTABLE=1 node --
 FROM node:26-slim
 LABEL org.opencontainers.image.title="1000x Agent" org.opencontainers.image.licenses="MIT"
 ENV NODE_ENV=production NODE_COMPILE_CACHE=/app/.compile-cache NODE_COMPILE_CACHE_PORTABLE=1
-# For a container of 512 MB. With much memory to take, V8 lets garbage pile up before it collects any. Smaller than its
-# own choice, the young generation costs no time and spares some 45 MB.
+# For a container of 512 MB. With much memory to take, V8 lets garbage pile up before it collects any. Beside its own
+# choice of 16 MB, this young generation spares some 30 MB and costs up to a tenth of the speed.
 ENV NODE_OPTIONS="--max-old-space-size=320 --max-semi-space-size=4"
 # What one thread frees, another uses again: one arena for all, where glibc makes some for each thread. 12 MB less, and
 # no time lost: almost all is asked for by one thread.
