@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { BenchDatabase } from './database.ts'
 import { type Figures, median } from './figures.ts'
-import type { Extent } from './load.ts'
+import type { Extent, Job } from './load.ts'
 import { TOKEN } from './messages.ts'
 import { type Load, run, type Server, startServer } from './processes.ts'
 import type { Row } from './table.ts'
@@ -78,6 +78,17 @@ export interface Contestant {
   slice(extent: Extent): Promise<Figures>
   stop?(): Promise<void>
 }
+
+/** A server that is sent these requests as fast as it goes, on so many connections. */
+export const flooded = (
+  { load }: Pick<Bench, 'load'>,
+  server: Server,
+  { requests, connections }: Pick<Extract<Job, { kind: 'flood' }>, 'requests' | 'connections'>,
+) => ({
+  slice: (extent: Extent) =>
+    load.run({ kind: 'flood', url: server.url, requests, connections, ...extent }, [server]),
+  stop: server.stop,
+})
 
 /**
  * Slices of all contestants in turn, over several starts. The first slice of each start is for warming up and does

@@ -58,11 +58,11 @@ export const cold: Scenario = {
     const lookup = ratioOf(seen.resolve, seen.select, 'p50')
     return [
       against('floor', 'bare Fastify route, the bare select through `postgres`', 1.3),
-      against('select', 'the select alone, by nobody’s request'),
+      against('select', 'the select alone, with no HTTP at all'),
       {
         measure: 'of it, looking the number up: from the table to a client ready for use',
         ours: `p50 ${p50('resolve')}, p99 ${p99('resolve')}`,
-        against: 'the select alone, by nobody’s request',
+        against: 'the select alone, with no HTTP at all',
         theirs: `p50 ${p50('select')}, p99 ${p99('select')}`,
         result: times(lookup),
         aim: `≤ ${times(1.3)}`,

@@ -5,6 +5,7 @@ import type { Server } from '../processes.ts'
 import {
   type Bench,
   failuresOf,
+  flooded,
   inTurn,
   ratioOf,
   type Scenario,
@@ -87,16 +88,13 @@ async function rate(bench: Bench): Promise<Row> {
     })
     const requests = forwarded(clients)
     for (const server of [ours, peer]) if (requests[0]) await verify(server.url, requests[0])
-    const contestant = (server: Server, stop: () => Promise<unknown>) => ({
-      slice: (extent: Extent) =>
-        bench.load.run({ kind: 'flood', url: server.url, requests, connections: CONNECTIONS, ...extent }, [
-          server,
-        ]),
-      stop: async () => void (await stop()),
-    })
+    const contestant = (server: Server) => flooded(bench, server, { requests, connections: CONNECTIONS })
     return {
-      ours: contestant(ours, () => Promise.all([ours.stop(), upstream.stop()])),
-      express: contestant(peer, peer.stop),
+      ours: {
+        ...contestant(ours),
+        stop: async () => void (await Promise.all([ours.stop(), upstream.stop()])),
+      },
+      express: contestant(peer),
     }
   })
   const ratio = ratioOf(seen.ours, seen.express, 'rate')

@@ -3,7 +3,16 @@ import { createServer, type Socket } from 'node:net'
 import type { Extent } from '../load.ts'
 import { numberOf, report, SUMMARY, TRANSCRIPT } from '../messages.ts'
 import type { Server } from '../processes.ts'
-import { failuresOf, inTurn, ratioOf, type Scenario, startOurs, startPeer, typical } from '../scenario.ts'
+import {
+  failuresOf,
+  flooded,
+  inTurn,
+  ratioOf,
+  type Scenario,
+  startOurs,
+  startPeer,
+  typical,
+} from '../scenario.ts'
 import { kb, micros, ms, perSecond, type Row, times } from '../table.ts'
 
 const AT_ONCE = 10
@@ -23,14 +32,8 @@ export const endOfCallReports: Scenario = {
           DATABASE_URL: database,
           CLIENT_ID: clientId,
         })
-        const contestant = (server: Server) => ({
-          slice: (extent: Extent) =>
-            bench.load.run(
-              { kind: 'flood', url: server.url, requests: reports, connections: AT_ONCE, ...extent },
-              [server],
-            ),
-          stop: server.stop,
-        })
+        const contestant = (server: Server) =>
+          flooded(bench, server, { requests: reports, connections: AT_ONCE })
         const session = { clientId, transcript: TRANSCRIPT, summary: SUMMARY }
         return {
           ours: contestant(ours),
@@ -62,7 +65,7 @@ export const endOfCallReports: Scenario = {
       }
       return [
         against('floor', 'bare Fastify route, one autocommitted upsert of the session row', 0.85),
-        against('upsert', 'the upsert alone, by nobody’s request'),
+        against('upsert', 'the upsert alone, with no HTTP at all'),
       ]
     } finally {
       silent.close()

@@ -1,10 +1,18 @@
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { request } from 'undici'
-import type { Extent } from '../load.ts'
 import { numberOf, webhook } from '../messages.ts'
 import type { Server } from '../processes.ts'
-import { type Bench, inTurn, ratioOf, type Scenario, startOurs, startPeer, typical } from '../scenario.ts'
+import {
+  type Bench,
+  flooded,
+  inTurn,
+  ratioOf,
+  type Scenario,
+  startOurs,
+  startPeer,
+  typical,
+} from '../scenario.ts'
 import { micros, ms, perSecond, type Row, times } from '../table.ts'
 
 const CLIENTS = 100
@@ -53,14 +61,8 @@ export const warm: Scenario = {
       const express = await startPeer(bench, 'bench/servers/express.ts', env)
       const tuned = await startPeer(bench, 'bench/servers/express.ts', { ...env, TUNED: '1' })
       await verify(expected, [http, fastify], [express, tuned])
-      const contestant = (server: Server) => ({
-        slice: (extent: Extent) =>
-          bench.load.run(
-            { kind: 'flood', url: server.url, requests: rings, connections: CONNECTIONS, ...extent },
-            [server],
-          ),
-        stop: server.stop,
-      })
+      const contestant = (server: Server) =>
+        flooded(bench, server, { requests: rings, connections: CONNECTIONS })
       return {
         ours: contestant(ours),
         http: contestant(http),
